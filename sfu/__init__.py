@@ -1,0 +1,26 @@
+"""The media control plane: peers, their machines, and who gets what. `signalling` uses what is named here."""
+
+from sfu.engine import Engine
+from sfu.negotiation import BadOffer, NoCommonCodec, UnknownMid, stream_id
+from sfu.router import Feed, MediaRoom, Peer, PeerListener, RoomListener
+from sfu.settings import MediaSettings
+from sfu.stats import InboundStream, OutboundStream, PeerStats
+from sfu.wanted import Wanted
+
+__all__ = [
+    "BadOffer",
+    "Engine",
+    "Feed",
+    "InboundStream",
+    "MediaRoom",
+    "MediaSettings",
+    "NoCommonCodec",
+    "OutboundStream",
+    "Peer",
+    "PeerListener",
+    "PeerStats",
+    "RoomListener",
+    "UnknownMid",
+    "Wanted",
+    "stream_id",
+]

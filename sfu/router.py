@@ -1,0 +1,426 @@
+"""Who gets what: the media of one room, routed by the names of its members.
+
+A peer that publishes is known by its member's name; what a subscriber wants is said by name too and kept, so that when a
+member comes back on another connection, everybody who watched it goes on watching. The room's sound goes down the join
+section of everyone through one PlaneBus, by which nobody hears itself.
+
+Here is policy and book-keeping at the rate of events; packets are the data plane's. The machines of a peer are in
+peer.py, sockets and time in engine.py. Invariant: what a PlaneSubscription carries always follows from `_Sending.want` and
+the room's publications, by `_route` alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+
+from native.plane import PlaneBus, PlanePeer, PlanePublication, PlaneSubscription
+from sfu.ice import PathRetired, PathSelected, PathValidated, Transmit
+from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, matching, stream_id
+from sfu.peer import Connected, Endpoint, Lost, UseKeys
+from sfu.stats import InboundStream, OutboundStream, PeerStats
+from sfu.wanted import Wanted
+
+if TYPE_CHECKING:
+    from sfu.engine import Engine
+
+ROOM_STREAM: Final = "room"  # the msid and cname of the sound that is everybody's
+REASON_ONLY_LAYER: Final = "the only layer"
+REASON_ABSENT: Final = "the member sends no such media"
+REASON_CODEC: Final = "no codec in common"
+REASON_ROOM: Final = "the loudest other member"
+
+
+class PeerListener(Protocol):
+    """Called from the engine's task; must not block."""
+
+    def connected(self) -> None: ...
+
+    def lost(self, reason: str) -> None:
+        """`consent`, `closed`, `dtls` or `timeout`; the peer is closed already."""
+        ...
+
+
+class RoomListener(Protocol):
+    """Called from the engine's task; must not block."""
+
+    def active_speaker(self, name: str | None) -> None: ...
+
+
+@attrs.frozen
+class Feed:
+    """One section of a server's offer: the sound or the picture of a member."""
+
+    name: str
+    kind: Kind
+
+
+@attrs.define
+class _Receiving:
+    """A section that the peer sends on."""
+
+    incoming: Incoming
+    publication: PlanePublication
+
+
+@attrs.define
+class _Sending:
+    """A section that we send on, for as long as the connection lives: its numbers must go on."""
+
+    outgoing: Outgoing
+    subscription: PlaneSubscription
+    want: Feed | None  # None: the room's sound
+    active: bool = True
+    reason: str = REASON_ABSENT
+
+
+class Formats:
+    """Numbers for codecs with their parameters, by which the data plane tells what a packet is, whoever sent it.
+
+    RFC 3264 payload types mean something on one connection only. What is decided by `matching` is not interned twice:
+    only H.264's parameters tell formats apart. At most LIMIT, which browsers do not approach; further ones get number 0,
+    which is no format, so that they are not forwarded.
+    """
+
+    LIMIT = 63
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, int, str], int] = {}
+        self.codecs: dict[int, Codec] = {}
+
+    def number(self, codec: Codec) -> int:
+        key = (codec.name, codec.clock, codec.fmtp if codec.name == "H264" else "")
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self._numbers) == self.LIMIT:
+                return 0
+            number = self._numbers[key] = len(self._numbers) + 1
+            self.codecs[number] = codec
+        return number
+
+
+AUDIO_CODECS: Final = (Codec(0, "opus", 48000), Codec(0, "PCMU", 8000), Codec(0, "PCMA", 8000))
+
+
+class Peer:
+    """One connection of a member: what signalling holds."""
+
+    def __init__(
+        self, engine: "Engine", room: "MediaRoom", name: str, owner: int, listener: PeerListener, worker: int
+    ) -> None:
+        self.name = name
+        self.worker = worker
+        self.endpoint: Endpoint = engine.endpoint(worker)
+        self._engine = engine
+        self._room = room
+        self._listener = listener
+        self._plane: PlanePeer = engine.plane.open_peer(worker, owner)
+        self._plane.listener = self
+        self._receiving: dict[str, _Receiving] = {}
+        self._sending: dict[int, _Sending] = {}  # by ssrc: a recycled section has another one
+        self._cut: dict[Kind, bool] = {}
+        self._offered: tuple[Feed | None, ...] = ()
+        self._closed = False
+
+    # ---- what signalling calls -------------------------------------------------------------------------------------
+
+    def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
+        """Answer a later offer of the client; `wanted` is the whole set of pictures it asks for.
+
+        Raises BadOffer (UnknownMid among them) or NoCommonCodec, and has then changed nothing.
+        """
+        return self._answer(offer, wanted)
+
+    def accept(self, answer: str) -> None:
+        """The client's answer to the server's last offer. Raises as `renegotiate`."""
+        agreement = self.endpoint.accept(answer, self._engine.now())
+        wants = {str(index): feed for index, feed in enumerate(self._offered)}
+        self._apply(agreement, wants)
+        self._engine.settle(self)
+
+    def offer(self, feeds: Sequence[Feed | None]) -> str:
+        """Offer to send these, a section each; a section keeps its kind, None pauses it."""
+        self._offered = tuple(feeds)
+        return self.endpoint.offer(
+            [None if feed is None else self._room.source(feed, self._default_codecs(feed)) for feed in feeds]
+        )
+
+    def cut(self, kind: Kind, cut: bool) -> None:
+        """An administrator's mute: that kind of this member's media is dropped at its arrival."""
+        self._cut[kind] = cut
+        for receiving in self._receiving.values():
+            if receiving.incoming.kind == kind:
+                receiving.publication.cut(cut)
+
+    def stats(self) -> PeerStats:
+        """What flows now. After `close` the last state, without streams."""
+        if self._closed:
+            return PeerStats("closed", None, self.endpoint.profile, 0, 0, 0, 0, (), ())
+        path = self.endpoint.selected
+        inbound = tuple(
+            InboundStream(
+                mid=mid, kind=each.incoming.kind, codec=each.incoming.codecs[0].name, **each.publication.report()
+            )
+            for mid, each in self._receiving.items()
+        )
+        outbound = tuple(
+            OutboundStream(
+                mid=each.outgoing.mid,
+                kind=each.outgoing.kind,
+                source=each.want.name if each.want else None,
+                reason=each.reason,
+                **each.subscription.report(),
+            )
+            for each in self._sending.values()
+            if each.active
+        )
+        return PeerStats(
+            state="connected" if self.endpoint.connected else "new",
+            path=f"[{path[1]}]:{path[2]}" if path and ":" in path[1] else f"{path[1]}:{path[2]}" if path else None,
+            profile=self.endpoint.profile,
+            **self._plane.report(),
+            inbound=inbound,
+            outbound=outbound,
+        )
+
+    def close(self) -> None:
+        """Say goodbye and forget. Idempotent; the listener is not called."""
+        if self._closed:
+            return
+        self._closed = True
+        self.endpoint.close(self._engine.now())
+        self._engine.perform(self)
+        self._engine.forget(self)
+        self._room.remove(self)
+        self._plane.close()
+
+    # ---- what the room calls ---------------------------------------------------------------------------------------
+
+    def first_answer(self, offer: str) -> str:
+        return self._answer(offer, ())
+
+    def publication(self, kind: Kind) -> _Receiving | None:
+        """What it sends of a kind now."""
+        return next((each for each in self._receiving.values() if each.incoming.kind == kind), None)
+
+    def reroute(self, name: str) -> None:
+        """A member's publications have changed: whatever is wanted of it is looked up again."""
+        for sending in self._sending.values():
+            if sending.active and sending.want is not None and sending.want.name == name:
+                self._route(sending)
+
+    # ---- what the engine calls -------------------------------------------------------------------------------------
+
+    def perform(self) -> None:
+        """Carry out what the machines have put out."""
+        for output in self.endpoint.poll():
+            match output:
+                case Transmit(data, path):
+                    self._engine.transmit(self.worker, path, data)
+                case PathValidated(path):
+                    self._plane.add_path(path)
+                case PathSelected(path):
+                    self._plane.select_path(path)
+                case PathRetired(path):
+                    self._plane.remove_path(path)
+                case UseKeys(keys):
+                    self._plane.set_keys(keys.profile, keys.remote, keys.local)
+                case Connected():
+                    self._listener.connected()
+                case Lost(reason):
+                    self.close()
+                    self._listener.lost(reason)
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, offer: str, wanted: Sequence[Wanted]) -> str:
+        wants: dict[str, Feed | None] = {each.mid: Feed(each.name, "video") for each in wanted}
+        sources: dict[str, Source] = {}
+        for mid, feed in wants.items():
+            if feed is None or feed.name == self.name:
+                continue  # nobody is shown itself
+            receiving = self._room.publication(feed)
+            if receiving is not None:
+                sources[mid] = self._room.source(feed, receiving.incoming.codecs)
+        text, agreement = self.endpoint.answer(
+            offer, sources, self._room.sound, [each.mid for each in wanted], self._engine.now()
+        )
+        self._apply(agreement, wants)
+        self._engine.settle(self)
+        return text
+
+    def _default_codecs(self, feed: Feed) -> tuple[Codec, ...] | None:
+        receiving = self._room.publication(feed)
+        return receiving.incoming.codecs if receiving is not None else None
+
+    def _apply(self, agreement: Agreement, wants: Mapping[str, Feed | None]) -> None:
+        """Make the data plane follow an agreement."""
+        before = self._receiving
+        after: dict[str, _Receiving] = {}
+        for incoming in agreement.incoming:
+            known = before.get(incoming.mid)
+            if known is not None and known.incoming.kind == incoming.kind:
+                known.incoming = incoming
+                after[incoming.mid] = known
+                continue
+            publication = self._plane.publish(incoming.kind, incoming.codecs[0].clock, incoming.kind == "video")
+            if self._cut.get(incoming.kind):
+                publication.cut(True)
+            after[incoming.mid] = _Receiving(incoming, publication)
+        self._receiving = after
+        self._plane.configure(
+            dict(agreement.extensions), [self._section(mid, each) for mid, each in after.items()], False
+        )
+        for mid, known in before.items():
+            if after.get(mid) is not known:
+                known.publication.close()
+        for mid, each in after.items():
+            if before.get(mid) is not each and each.incoming.kind == "audio":
+                each.publication.set_bus(self._room.bus)
+        active = {outgoing.ssrc for outgoing in agreement.outgoing}
+        for ssrc, sending in self._sending.items():
+            if ssrc not in active:
+                sending.active = False
+                sending.subscription.set_source(None, {}, "", "")
+        for outgoing in agreement.outgoing:
+            self._send(outgoing, wants.get(outgoing.mid))
+        self._room.changed(self)
+
+    def _section(self, mid: str, receiving: _Receiving) -> tuple[str, PlanePublication, list[object], list[object]]:
+        incoming = receiving.incoming
+        codecs: list[object] = [
+            (codec.pt, codec.rtx_pt, codec.name, self._engine.formats.number(codec)) for codec in incoming.codecs
+        ]
+        ssrcs: list[object] = [(ssrc, False) for ssrc in incoming.ssrcs]
+        ssrcs += [(rtx, True) for _, rtx in incoming.rtx]
+        return mid, receiving.publication, codecs, ssrcs
+
+    def _send(self, outgoing: Outgoing, want: Feed | None) -> None:
+        sending = self._sending.get(outgoing.ssrc)
+        if sending is None:
+            subscription = self._plane.subscribe(
+                outgoing.kind, outgoing.codecs[0].clock, outgoing.ssrc, outgoing.rtx_ssrc
+            )
+            sending = self._sending[outgoing.ssrc] = _Sending(outgoing, subscription, want)
+        sending.outgoing = outgoing
+        sending.want = want
+        sending.active = True
+        self._route(sending)
+
+    def _route(self, sending: _Sending) -> None:
+        """Connect a section with what is wanted there, as far as it exists and can be read."""
+        outgoing = sending.outgoing
+        if sending.want is None:
+            clock = outgoing.codecs[0].clock
+            formats = self._formats(
+                outgoing, [codec for codec in AUDIO_CODECS if codec.clock == clock]
+            )
+            sending.reason = REASON_ROOM
+            sending.subscription.set_source(self._room.bus, formats, outgoing.mid, ROOM_STREAM)
+            return
+        receiving = self._room.publication(sending.want)
+        formats = {} if receiving is None else self._formats(outgoing, receiving.incoming.codecs)
+        sending.reason = REASON_ABSENT if receiving is None else REASON_ONLY_LAYER if formats else REASON_CODEC
+        sending.subscription.set_source(
+            receiving.publication if receiving is not None and formats else None,
+            formats,
+            outgoing.mid,
+            stream_id(sending.want.name)[:32],
+        )
+
+    def _formats(self, outgoing: Outgoing, codecs: Sequence[Codec]) -> dict[int, tuple[int, int | None]]:
+        """Format of the sender to payload types of this receiver."""
+        out: dict[int, tuple[int, int | None]] = {}
+        for codec in codecs:
+            theirs = matching(codec, outgoing.codecs)
+            number = self._engine.formats.number(codec)
+            if theirs is not None and number:
+                out[number] = (theirs.pt, theirs.rtx_pt)
+        return out
+
+
+class MediaRoom:
+    """The media of one room. A room's peers go to one worker until that is full."""
+
+    def __init__(self, engine: "Engine", listener: RoomListener) -> None:
+        self._engine = engine
+        self._listener = listener
+        self._publishers: dict[str, Peer] = {}  # by name: the connection that speaks for a member
+        self._peers: set[Peer] = set()
+        self._owners: dict[str, int] = {}  # name to the data plane's number, and back
+        self._names: dict[int, str] = {}
+        self.bus: PlaneBus = engine.plane.open_bus()
+        self.bus.listener = self
+        self.sound = Source(stream=ROOM_STREAM, kind="audio", codecs=None, cname=ROOM_STREAM)
+        self._worker: int | None = None
+
+    def open_peer(self, name: str, offer: str, listener: PeerListener) -> tuple[Peer, str]:
+        """A member's own connection, offered by its client: what it sends is the member's, down comes the room's sound.
+
+        A peer of the same name is replaced: it is closed without `lost`, and whoever watched it watches this one.
+        Raises BadOffer or NoCommonCodec (sfu.negotiation), and has then changed nothing.
+        """
+        peer = self._open(name, listener)
+        former = self._publishers.get(name)
+        self._publishers[name] = peer
+        try:
+            answer = peer.first_answer(offer)
+        except BaseException:
+            if former is not None:
+                self._publishers[name] = former
+            peer.close()
+            raise
+        if former is not None:
+            former.close()
+        return peer, answer
+
+    def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[Peer, str]:
+        """A further connection of a member, offered by the server, that carries others' media; `Peer.accept` follows."""
+        peer = self._open(name, listener)
+        return peer, peer.offer(feeds)
+
+    def close(self) -> None:
+        """With all peers; nobody is called back."""
+        for peer in list(self._peers):
+            peer.close()
+        self.bus.close()
+
+    # ---- for the peers ---------------------------------------------------------------------------------------------
+
+    def publication(self, feed: Feed) -> _Receiving | None:
+        """What a member sends of a kind now."""
+        publisher = self._publishers.get(feed.name)
+        return None if publisher is None else publisher.publication(feed.kind)
+
+    def source(self, feed: Feed, codecs: tuple[Codec, ...] | None) -> Source:
+        """A member's media as SDP tells of it."""
+        stream = stream_id(feed.name)
+        return Source(stream=stream, kind=feed.kind, codecs=codecs, cname=stream[:32])
+
+    def changed(self, peer: Peer) -> None:
+        """A peer's publications may be others than before."""
+        if self._publishers.get(peer.name) is peer:
+            for each in self._peers:
+                each.reroute(peer.name)
+
+    def remove(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        if self._publishers.get(peer.name) is peer:
+            del self._publishers[peer.name]
+            for each in self._peers:
+                each.reroute(peer.name)
+        if not any(each.name == peer.name for each in self._peers):
+            self._names.pop(self._owners.pop(peer.name, 0), None)
+
+    def speaker_changed(self, owner: int | None) -> None:
+        """The data plane's word on who speaks."""
+        self._listener.active_speaker(None if owner is None else self._names.get(owner))
+
+    def _open(self, name: str, listener: PeerListener) -> Peer:
+        self._worker = self._engine.place(self._worker)
+        if name not in self._owners:
+            owner = self._owners[name] = self._engine.new_owner()
+            self._names[owner] = name
+        peer = Peer(self._engine, self, name, self._owners[name], listener, self._worker)
+        self._peers.add(peer)
+        return peer

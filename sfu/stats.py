@@ -1,0 +1,65 @@
+"""Reports of what flows, as values; names after W3C's webrtc-stats where it has one, units in the names.
+
+The figures are counters of the data plane, read while it runs: each is right, two of them may be a packet apart.
+"""
+
+from attrs import frozen
+
+
+@frozen
+class InboundStream:
+    """What a peer sends us on one section."""
+
+    mid: str
+    kind: str
+    codec: str
+    ssrc: int
+    packets: int
+    bytes: int
+    lost: int
+    recovered: int
+    """Of the lost ones, those that came again by RTX."""
+    jitter_us: int
+    keyframes: int
+    key_requests: int
+    age_ms: int
+    """Since the last packet; -1 before the first."""
+
+
+@frozen
+class OutboundStream:
+    """What we send a peer on one section, and what it says of it (RFC 3550 6.4)."""
+
+    mid: str
+    kind: str
+    source: str | None
+    """The member whose media it is; None for the room's audio."""
+    reason: str
+    """Why this is what it gets: the one layer there is, no such member, no codec in common …"""
+    ssrc: int
+    packets: int
+    bytes: int
+    retransmitted: int
+    nacked: int
+    lost: int
+    lost_fraction: float
+    jitter_us: int
+    rtt_us: int
+
+
+@frozen
+class PeerStats:
+    """One connection of a member."""
+
+    state: str
+    """`new`, `connected` or `closed`."""
+    path: str | None
+    """The remote address that is used, as text."""
+    profile: str | None
+    """SRTP's."""
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    inbound: tuple[InboundStream, ...]
+    outbound: tuple[OutboundStream, ...]
