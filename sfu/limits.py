@@ -1,7 +1,8 @@
 """Limits on what a peer may put into a session description.
 
-Each is well above what browsers, aiortc and phones send, and low enough that the worst offer within them costs a few
-tens of milliseconds. Whatever exceeds one is refused as a whole. The room's and HTTP's limits live with those layers.
+Each is well above what browsers, aiortc and phones send. The worst offer within all of them (840 KB, made for it) costs
+0.2 s, an honest one for 50 pictures 15 ms. Whatever exceeds one is refused as a whole, unless it says otherwise. The
+room's and HTTP's limits live with those layers.
 """
 
 from typing import Final
