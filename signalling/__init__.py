@@ -1,0 +1,10 @@
+"""Who is in which room, and what they say: one room model, several dialects of clients.
+
+A message goes connection > dialect > party > room > events > members' outboxes; see rooms.py and session.py.
+"""
+
+from signalling.rooms import LiveMember, LiveRoom, Rooms
+from signalling.session import Socket, SocketClosed, serve_connection
+from signalling.settings import RoomApiSettings
+
+__all__ = ["LiveMember", "LiveRoom", "RoomApiSettings", "Rooms", "Socket", "SocketClosed", "serve_connection"]

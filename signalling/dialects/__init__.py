@@ -1,0 +1,1 @@
+"""Protocols spoken with clients: text to typed requests, results and events to text. Pure; one module each."""

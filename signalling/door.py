@@ -1,0 +1,49 @@
+"""The door that guesses at passwords meet: few failures for one user or from one address within a minute, then none.
+
+Proofs that share a user or an address wait for each other, so a hundred sockets guessing at once get no further than one.
+That costs nobody anything: passwords are verified one at a time in any case.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import trio
+
+from signalling.limits import Failures
+from signalling.room.errors import TooMany
+
+T = TypeVar("T")
+
+
+class Door:
+    def __init__(self, failures_per_minute: int) -> None:
+        self._failures = Failures(failures_per_minute)
+        self._turns: dict[str, trio.Lock] = {}
+
+    async def prove(self, keys: Sequence[str], proof: Callable[[], Awaitable[T]]) -> T:
+        """What `proof` returns; something false counts as a failure of every key. TooMany if one has too many."""
+        async with self._turn(keys):
+            if any(self._failures.exceeded(key, trio.current_time()) for key in keys):
+                raise TooMany("too many failures, try again in a minute")
+            outcome = await proof()
+            if not outcome:
+                for key in keys:
+                    self._failures.add(key, trio.current_time())
+            return outcome
+
+    @asynccontextmanager
+    async def _turn(self, keys: Sequence[str]) -> AsyncIterator[None]:
+        # In one order everywhere, so that no two can wait for each other.
+        taken: list[str] = []
+        try:
+            for key in sorted(keys):
+                await self._turns.setdefault(key, trio.Lock()).acquire()
+                taken.append(key)
+            yield
+        finally:
+            for key in taken:
+                lock = self._turns[key]
+                lock.release()
+                if not lock.locked():
+                    del self._turns[key]

@@ -1,0 +1,98 @@
+"""Limits on what a socket may send and on what may wait for it, and the two meters that enforce rates.
+
+The meters are pure: they are told the time. Every constant has a test of its name's meaning in tests/signalling.
+"""
+
+from collections import deque
+
+MAX_FRAME_BYTES = 1024 * 1024
+"""Longest text frame; a longer one closes the socket with 1009."""
+
+OUTBOX_MESSAGES = 1000
+"""Messages waiting for one socket; the next one closes it with 4008."""
+
+FLOOD_REFUSALS = 200
+FLOOD_WINDOW_S = 10.0
+"""So many messages refused within so many seconds close the socket with 4029."""
+
+CLOSE_TIMEOUT_S = 5.0
+"""Time for a closing socket to take what is already written; then it is left."""
+
+AUTH_WINDOW_S = 60.0
+"""Failed proofs of identity count for so long; `auth_failures_per_minute` of them are answered 429."""
+
+AUTH_KEYS = 10_000
+"""Users and addresses whose failures are remembered; the longest unused one is forgotten first."""
+
+CALL_ID_CHARS = 128
+"""A call id; 400."""
+
+NAME_CHARS = 255
+"""A display name, a user name, a device; 400."""
+
+SECRET_CHARS = 1024
+"""A password or device token as sent; 400."""
+
+TOKEN_CHARS = 8192
+"""An auth token as sent; 400."""
+
+MAX_SIZE_PX = 8192
+"""Largest width or height that a subscriber may ask for; 400."""
+
+SPEAKER_INTERVAL_S = 0.3
+"""Least time between two announcements of the active speaker."""
+
+
+class TokenBucket:
+    """Admits `burst` at once and `rate_per_s` in the long run."""
+
+    def __init__(self, burst: int, rate_per_s: float, now: float) -> None:
+        self._burst = float(burst)
+        self._rate_per_s = rate_per_s
+        self._tokens = float(burst)
+        self._filled = now
+
+    def take(self, now: float) -> bool:
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate_per_s)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Tally:
+    """Counts what happened within the last `window_s`; remembers no more than `limit` of it."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self._times: deque[float] = deque(maxlen=limit)
+        self._limit = limit
+        self._window_s = window_s
+
+    def add(self, now: float) -> None:
+        self._times.append(now)
+
+    def full(self, now: float) -> bool:
+        return len(self._times) == self._limit and now - self._times[0] < self._window_s
+
+
+class Failures:
+    """Failed proofs of identity, by the user who was claimed and by the address that claimed it.
+
+    A refusal for having failed too often is no failure itself: whoever waits a minute may try again.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._tallies: dict[str, Tally] = {}
+
+    def exceeded(self, key: str, now: float) -> bool:
+        tally = self._tallies.get(key)
+        return tally is not None and tally.full(now)
+
+    def add(self, key: str, now: float) -> None:
+        tally = self._tallies.pop(key, None) or Tally(self._limit, AUTH_WINDOW_S)
+        tally.add(now)
+        self._tallies[key] = tally
+        if len(self._tallies) > AUTH_KEYS:
+            del self._tallies[next(iter(self._tallies))]

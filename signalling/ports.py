@@ -1,0 +1,156 @@
+"""What signalling asks of the layers around it: Protocols that they satisfy by shape, and the values that cross.
+
+Above: rooms and users of the store, tokens, observers; `api` implements them and hands them in. Below: the media engine,
+as `sfu` offers it. Tests put fakes in both places.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from attrs import AttrsInstance, field, frozen
+
+from sfu.wanted import Wanted
+from signalling.room.events import Event
+
+# --- the store -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ListedUser:
+    """An entry of a room's list."""
+
+    user_id: str
+    admin: bool
+
+
+@frozen
+class RoomRecord:
+    """A persistent room as the store keeps it; its password never leaves the store."""
+
+    uuid: str
+    name: str
+    open: bool
+    force_password: bool
+    force_waiting_room: bool
+    has_password: bool
+    members: tuple[ListedUser, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+@frozen
+class User:
+    id: str
+    username: str
+    display_name: str | None
+    extension: str | None
+
+
+class Directory(Protocol):
+    """Rooms and users. Every method may take a while and may be cancelled."""
+
+    async def room(self, uuid: str) -> RoomRecord | None: ...
+
+    async def room_password_is(self, uuid: str, password: str) -> bool: ...
+
+    async def user_by_password(self, username: str, password: str) -> User | None: ...
+
+    async def user_by_device(self, device: str, token: str) -> User | None: ...
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Claims:
+    """What an auth token says: it admits exactly this call to exactly this room."""
+
+    room: str
+    call_id: str
+    user: str | None
+    name: str
+    is_admin: bool
+    issued: float
+    expires: float
+    token_id: str = field(repr=False)
+
+
+class TokenRefused(Exception):
+    """The token is forged, expired or revoked. `claims` is what it said, if it is at least one of ours."""
+
+    def __init__(self, reason: str, claims: Claims | None = None) -> None:
+        super().__init__(reason)
+        self.claims = claims
+
+
+class Tokens(Protocol):
+    def issue(self, *, room: str, call_id: str, user: str | None, name: str, is_admin: bool) -> str: ...
+
+    def read(self, token: str) -> Claims:
+        """Raises TokenRefused."""
+        ...
+
+
+# --- observers -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class RoomEvent:
+    """An event as usage and analytics see it."""
+
+    room: str
+    name: str
+    at: datetime
+    event: Event
+
+
+class Observer(Protocol):
+    """A member without a dialect: hears everything, says nothing, and must not block."""
+
+    def observe(self, event: RoomEvent) -> None: ...
+
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+
+class PeerListener(Protocol):
+    """Called from the engine's task; must not block."""
+
+    def connected(self) -> None: ...
+
+    def lost(self, reason: str) -> None:
+        """Why: "closed" by the client, "server" for a fault of ours; "consent", "dtls" and "timeout" are final."""
+        ...
+
+
+class RoomListener(Protocol):
+    def active_speaker(self, name: str | None) -> None: ...
+
+
+class MediaPeer(Protocol):
+    """One connection of a member."""
+
+    def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
+        """Raises sfu.negotiation.BadOffer or NoCommonCodec, and has then changed nothing."""
+        ...
+
+    def stats(self) -> AttrsInstance: ...
+
+    def close(self) -> None:
+        """Idempotent; calls nobody back."""
+        ...
+
+
+class MediaRoom(Protocol):
+    def open_peer(self, name: str, offer: str, listener: PeerListener) -> tuple[MediaPeer, str]:
+        """The new peer takes the place of one of the same name. Raises as `renegotiate` does."""
+        ...
+
+    def close(self) -> None:
+        """With all peers; calls nobody back."""
+        ...
+
+
+class MediaEngine(Protocol):
+    def open_room(self, listener: RoomListener) -> MediaRoom: ...

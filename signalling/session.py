@@ -1,0 +1,170 @@
+"""One connection: reads and answers requests in order, writes what its room says, until either side ends it.
+
+Two tasks. The reader handles one message at a time and looks at the next only when the reply has been taken by the
+socket, so a client that does not read is not read either. The writer empties the outbox. Keep-alive is the transport's.
+A connection that closes stops reading at once; the writer says what is left to say and the closing code, for at most
+CLOSE_TIMEOUT_S.
+"""
+
+from typing import Literal, Protocol, assert_never
+
+import structlog
+import trio
+
+from signalling.dialects import room_api
+from signalling.limits import CLOSE_TIMEOUT_S, FLOOD_REFUSALS, FLOOD_WINDOW_S, MAX_FRAME_BYTES, Tally, TokenBucket
+from signalling.outbox import Close, Message, Outbox
+from signalling.party import Party
+from signalling.ports import Directory, Tokens
+from signalling.room.errors import RoomError, TooMany
+from signalling.rooms import Dialect, Rooms
+from signalling.settings import RoomApiSettings
+
+log = structlog.get_logger()
+
+
+class SocketClosed(Exception):
+    """The other side is gone, or the transport has closed the socket."""
+
+
+class Socket(Protocol):
+    """A WebSocket. Every method raises SocketClosed once it is closed."""
+
+    async def receive(self) -> str | bytes: ...
+
+    async def send(self, text: str) -> None: ...
+
+    async def close(self, code: int, reason: str = "") -> None: ...
+
+
+async def serve_connection(
+    socket: Socket,
+    dialect: Literal["room_api"],
+    rooms: Rooms,
+    directory: Directory,
+    tokens: Tokens,
+    settings: RoomApiSettings,
+    remote: str,
+) -> None:
+    """Serves one socket until it is closed. `remote` is the client's address without its port."""
+    match dialect:
+        case "room_api":
+            connection = _Connection(socket, rooms, directory, tokens, settings, remote)
+        case _:
+            assert_never(dialect)
+    rooms.connect(connection)
+    try:
+        await connection.run()
+    finally:
+        connection.gone()
+        rooms.disconnect(connection)
+
+
+class _Connection:
+    """A Listener of the rooms."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        rooms: Rooms,
+        directory: Directory,
+        tokens: Tokens,
+        settings: RoomApiSettings,
+        remote: str,
+    ) -> None:
+        self.dialect: Dialect = room_api
+        self._socket = socket
+        self._outbox = Outbox(self._closing)
+        self._party = Party(self, rooms, directory, tokens, remote)
+        self._allowance = TokenBucket(settings.requests_burst, settings.requests_per_s, trio.current_time())
+        self._refusals = Tally(FLOOD_REFUSALS, FLOOD_WINDOW_S)
+        self._life = trio.CancelScope()
+        self._reading = trio.CancelScope()
+
+    # --- as rooms see it ---
+
+    def put(self, text: str) -> None:
+        self._outbox.put(text)
+
+    def close(self, code: int, reason: str) -> None:
+        self._outbox.close(code, reason)
+
+    def out_of_room(self) -> None:
+        self._party.out_of_room()
+
+    # --- its life ---
+
+    async def run(self) -> None:
+        with self._life:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                with self._reading:
+                    await self._read()
+
+    def gone(self) -> None:
+        self._party.socket_gone()
+
+    def _closing(self) -> None:
+        self._reading.cancel()
+        self._life.deadline = trio.current_time() + CLOSE_TIMEOUT_S
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                match await self._outbox.take():
+                    case Message(text, sent=sent):
+                        await self._socket.send(text)
+                        if sent is not None:
+                            sent.set()
+                    case Close(code, reason):
+                        await self._socket.close(code, reason)
+                        return
+        except SocketClosed:
+            self._life.cancel()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = await self._socket.receive()
+                if isinstance(message, bytes):
+                    self.close(1003, "text only")
+                # A character is at most four bytes, so most messages need not be encoded to be measured.
+                elif len(message) > MAX_FRAME_BYTES // 4 and len(message.encode()) > MAX_FRAME_BYTES:
+                    self.close(1009, "message too long")
+                else:
+                    await self._handle(message)
+                    if self._refusals.full(trio.current_time()):
+                        self.close(4029, "too many messages")
+                await trio.lowlevel.checkpoint_if_cancelled()
+        except SocketClosed:
+            self._life.cancel()
+
+    async def _handle(self, text: str) -> None:
+        now = trio.current_time()
+        allowed = self._allowance.take(now)
+        if not allowed:
+            self._refusals.add(now)
+        try:
+            call = room_api.read(text)
+        except room_api.Unreadable as unreadable:
+            await self._outbox.put_awaited(unreadable.reply).wait()
+            return
+        sent: trio.Event | None = None
+
+        def reply(text: str) -> None:
+            nonlocal sent
+            if call.id is not None:
+                sent = self._outbox.put_awaited(text)
+
+        try:
+            if not allowed:
+                raise TooMany("too many messages")
+            request = room_api.request(call)
+            await self._party.perform(request, lambda result: reply(room_api.result(call, result)))
+        except RoomError as refusal:
+            reply(room_api.error(call, refusal))
+        except Exception:
+            log.exception("request failed", method=call.method)
+            reply(room_api.internal_error(call))
+        if sent is not None:
+            await sent.wait()

@@ -1,0 +1,230 @@
+"""The world around signalling, as far as its tests need one: media, store, tokens and sockets that do as they are told.
+
+The media engine reads offers as words: "bad ..." cannot be read, "no codec ..." has nothing usable, "mid 2 3" has those
+two receiving video sections. Tokens are their own claims. A socket is two channels of memory; a test holds the other end.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import trio
+from attrs import define, evolve, field, frozen
+
+from sfu.negotiation import BadOffer, NoCommonCodec, UnknownMid
+from sfu.wanted import Wanted
+from signalling.ports import (
+    Claims,
+    ListedUser,
+    PeerListener,
+    RoomEvent,
+    RoomListener,
+    RoomRecord,
+    TokenRefused,
+    User,
+)
+from signalling.session import SocketClosed
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+
+def answer(offer: str, wanted: Sequence[Wanted] = ()) -> str:
+    words = offer.split()
+    if words[0] == "bad":
+        raise BadOffer("cannot be read")
+    if words[0] == "no":
+        raise NoCommonCodec("nothing usable")
+    mids = words[words.index("mid") + 1 :] if "mid" in words else []
+    if missing := [entry.mid for entry in wanted if entry.mid not in mids]:
+        raise UnknownMid(f"{missing[0]} receives no video")
+    return f"answer to {offer}"
+
+
+@frozen
+class Stats:
+    packets: int = 7
+
+
+@define(eq=False)
+class FakePeer:
+    name: str
+    listener: PeerListener
+    wanted: tuple[Wanted, ...] = ()
+    closed: bool = False
+
+    def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
+        text = answer(offer, wanted)
+        self.wanted = tuple(wanted)
+        return text
+
+    def stats(self) -> Stats:
+        return Stats()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@define(eq=False)
+class FakeMediaRoom:
+    listener: RoomListener
+    peers: dict[str, FakePeer] = field(factory=dict)
+    all_peers: list[FakePeer] = field(factory=list)
+    closed: bool = False
+
+    def open_peer(self, name: str, offer: str, listener: PeerListener) -> tuple[FakePeer, str]:
+        text = answer(offer)
+        if name in self.peers:
+            self.peers[name].closed = True
+        peer = self.peers[name] = FakePeer(name, listener)
+        self.all_peers.append(peer)
+        return peer, text
+
+    def close(self) -> None:
+        self.closed = True
+        for peer in self.all_peers:
+            peer.close()
+
+
+@define(eq=False)
+class FakeEngine:
+    rooms: list[FakeMediaRoom] = field(factory=list)
+
+    def open_room(self, listener: RoomListener) -> FakeMediaRoom:
+        self.rooms.append(FakeMediaRoom(listener))
+        return self.rooms[-1]
+
+    @property
+    def room(self) -> FakeMediaRoom:
+        """The latest."""
+        return self.rooms[-1]
+
+    def open_peers(self) -> list[str]:
+        return sorted(peer.name for room in self.rooms for peer in room.all_peers if not peer.closed)
+
+
+# --- the store -------------------------------------------------------------------------------------------------------
+
+
+def room(uuid: str, **changes: object) -> RoomRecord:
+    record = RoomRecord(uuid, "a room", True, False, False, False, (), EPOCH, EPOCH)
+    return evolve(record, **changes)  # type: ignore[arg-type]
+
+
+def listed(**admin_by_user: bool) -> tuple[ListedUser, ...]:
+    return tuple(ListedUser(f"id of {name}", admin) for name, admin in admin_by_user.items())
+
+
+@define(eq=False)
+class FakeDirectory:
+    """A user's password is "pw of <name>", a device's token "token of <name>", a room's password "sesame"."""
+
+    rooms: dict[str, RoomRecord] = field(factory=dict)
+    users: dict[str, User] = field(factory=dict)
+    look_up_s: float = 0.0
+    fault: Exception | None = None
+    verified: list[str] = field(factory=list)
+
+    def add_room(self, record: RoomRecord) -> None:
+        self.rooms[record.uuid] = record
+
+    def add_user(self, name: str, display_name: str | None = None) -> None:
+        self.users[name] = User(f"id of {name}", name, display_name, None)
+
+    async def room(self, uuid: str) -> RoomRecord | None:
+        found = self.rooms.get(uuid)
+        await trio.sleep(self.look_up_s)
+        if self.fault is not None:
+            raise self.fault
+        return found
+
+    async def room_password_is(self, uuid: str, password: str) -> bool:
+        self.verified.append(password)
+        await trio.sleep(self.look_up_s)
+        return password == "sesame"
+
+    async def user_by_password(self, username: str, password: str) -> User | None:
+        self.verified.append(password)
+        await trio.sleep(self.look_up_s)
+        return self.users.get(username) if password == f"pw of {username}" else None
+
+    async def user_by_device(self, device: str, token: str) -> User | None:
+        self.verified.append(token)
+        await trio.sleep(self.look_up_s)
+        return self.users.get(device) if token == f"token of {device}" else None
+
+
+@define(eq=False)
+class FakeTokens:
+    issued: int = 0
+    revoked: set[str] = field(factory=set)
+
+    def issue(self, *, room: str, call_id: str, user: str | None, name: str, is_admin: bool) -> str:
+        self.issued += 1
+        return json.dumps([room, call_id, user, name, is_admin, 0.0, math.inf, f"token {self.issued}"])
+
+    def read(self, token: str) -> Claims:
+        try:
+            claims = Claims(*json.loads(token))
+        except (ValueError, TypeError) as reason:
+            raise TokenRefused("not one of ours") from reason
+        if claims.token_id in self.revoked:
+            raise TokenRefused("revoked", claims)
+        return claims
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+@define(eq=False)
+class Diary:
+    """An observer that remembers."""
+
+    events: list[RoomEvent] = field(factory=list)
+
+    def observe(self, event: RoomEvent) -> None:
+        self.events.append(event)
+
+
+class FakeSocket:
+    def __init__(self) -> None:
+        self._to_server, self._incoming = trio.open_memory_channel[str | bytes](math.inf)
+        self.received: deque[str] = deque()
+        self.closed: int | None = None
+        self.stalled = False
+        """Whether the client has stopped reading."""
+        self._readable = trio.Event()
+
+    # --- the client's end ---
+
+    def say(self, message: str | bytes) -> None:
+        self._to_server.send_nowait(message)
+
+    def vanish(self) -> None:
+        self._to_server.close()
+
+    def read_on(self) -> None:
+        self.stalled = False
+        self._readable.set()
+
+    # --- the server's end ---
+
+    async def receive(self) -> str | bytes:
+        try:
+            return await self._incoming.receive()
+        except trio.EndOfChannel:
+            raise SocketClosed from None
+
+    async def send(self, text: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.stalled:
+            self._readable = trio.Event()
+            await self._readable.wait()
+        self.received.append(text)
+
+    async def close(self, code: int, reason: str = "") -> None:
+        await trio.lowlevel.checkpoint()
+        self.closed = code

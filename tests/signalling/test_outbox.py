@@ -1,0 +1,58 @@
+"""What waits for one socket, and what gives way when it is full."""
+
+from signalling.limits import OUTBOX_MESSAGES
+from signalling.outbox import Close, Message, Outbox
+
+
+async def drain(outbox: Outbox, count: int) -> list[str]:
+    texts = []
+    for _ in range(count):
+        message = await outbox.take()
+        assert isinstance(message, Message)
+        texts.append(message.text)
+    return texts
+
+
+def full(closed: list[str], droppable: tuple[int, ...]) -> Outbox:
+    outbox = Outbox(lambda: closed.append("closed"))
+    for number in range(OUTBOX_MESSAGES):
+        outbox.put(str(number), droppable=number in droppable)
+    return outbox
+
+
+async def test_levels_and_rates_give_way_oldest_first() -> None:
+    closed: list[str] = []
+    outbox = full(closed, droppable=(5, 900))
+    outbox.put("a")
+    outbox.put("b")
+    assert closed == []
+    texts = [str(number) for number in range(OUTBOX_MESSAGES) if number not in (5, 900)]
+    assert [*texts, "a", "b"] == await drain(outbox, OUTBOX_MESSAGES)
+
+
+async def test_a_level_never_displaces_anything() -> None:
+    closed: list[str] = []
+    outbox = full(closed, droppable=(5,))
+    outbox.put("level", droppable=True)
+    assert closed == []
+    assert [str(number) for number in range(OUTBOX_MESSAGES)] == await drain(outbox, OUTBOX_MESSAGES)
+
+
+async def test_when_nothing_can_give_way_it_is_the_end() -> None:
+    closed: list[str] = []
+    outbox = full(closed, droppable=(5,))
+    outbox.put("a")
+    outbox.put("b")
+    outbox.put("c")
+    assert closed == ["closed"]
+    assert Close(4008, "too slow") == await outbox.take()
+
+
+async def test_closing_says_first_what_is_left_to_say() -> None:
+    outbox = Outbox(lambda: None)
+    outbox.put("a")
+    outbox.close(1012, "enough")
+    outbox.close(4008, "the first reason counts")
+    outbox.put("b")
+    assert ["a"] == await drain(outbox, 1)
+    assert Close(1012, "enough") == await outbox.take()
