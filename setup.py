@@ -14,6 +14,7 @@ from setuptools import Extension, setup
 
 MODULES = [
     "benches.load",
+    "native.consent",
     "native.egress",
     "native.feedback",
     "native.history",

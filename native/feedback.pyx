@@ -25,7 +25,8 @@ from native.twcc cimport twcc_due, twcc_feedback
 
 cdef enum:
     REPORT_NS = 1_000_000_000
-    REPORT_TICKS = 100              # each subscriber has its turn once in so many ticks
+    TURN_NS = 10_000_000            # sender reports are spread over a second: each turn serves one slot in TURNS
+    TURNS = 100
     NTP_EPOCH_S = 2208988800        # 1900 to 1970
     HISTORY_NS = 2_000_000_000      # nobody asks for what is older
     FEEDBACK_BYTES = 1100           # one RTCP datagram, its SRTP trailer not counted
@@ -227,17 +228,21 @@ cdef void byes(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
 
 
 cdef void tick(Worker *w) noexcept nogil:
-    """Every 10 ms while media flow: what publishers are told when it is due, and each subscriber's turn."""
+    """While media flow, each 10 to 20 ms: what publishers are told when it is due, and each subscriber's turn."""
     cdef uint32_t i
     cdef Bus *bus
-    w.tick += 1
+    cdef uint64_t turn = w.now // TURN_NS
     for i in range(w.n_publishers):
         tell_publisher(w, w.publishers[i])
-    i = w.tick % REPORT_TICKS
-    while i < w.n_peers:
-        if w.peers[i] != NULL and w.peers[i].subscriptions != NULL:
-            tell_subscriber(w, w.peers[i])
-        i += REPORT_TICKS
+    # After a pause nobody is owed the turns that were missed.
+    w.turn = max(w.turn, turn - TURNS)
+    while w.turn < turn:
+        w.turn += 1
+        i = w.turn % TURNS
+        while i < w.n_peers:
+            if w.peers[i] != NULL and w.peers[i].subscriptions != NULL:
+                tell_subscriber(w, w.peers[i])
+            i += TURNS
     bus = w.buses
     while bus != NULL:
         if bus.home:
@@ -247,7 +252,7 @@ cdef void tick(Worker *w) noexcept nogil:
         if w.publications[i] != NULL:
             if w.publications[i].is_mirror:
                 send_pending_key_request(w, w.publications[i])
-            if w.tick % REPORT_TICKS == 0 and w.now > HISTORY_NS:
+            if w.turn % TURNS < 2 and w.now > HISTORY_NS:
                 history_trim(&w.publications[i].history, w.now - HISTORY_NS, &w.pool)
 
 

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from native.codecs cimport is_keyframe_start
+from native.consent cimport consent_answered
 from native.crypto cimport SRTP_AUTH_FAIL, SRTP_OK, SRTP_REPLAY_FAIL, SRTP_REPLAY_OLD
 from native.egress cimport flush_all, forward, request_key
 from native.feedback cimport rtcp_arrived, set_clock
@@ -105,7 +106,7 @@ cdef void datagram(Worker *w, Address *address, Peer *peer, uint8_t *data, int s
     elif first < 4:
         if size < 20 or size & 3:
             w.counters[C_DROP_GARBAGE] += 1
-        else:
+        elif peer == NULL or not consent_answered(w, peer, address, data, size):
             post_datagram(w, NOTICE_STUN, address, peer != NULL, 0 if peer == NULL else peer.slot, data, size)
     elif 20 <= first <= 63:
         if peer == NULL:

@@ -3,7 +3,7 @@
 Round: wait > commands of the control plane > packets of other workers > each socket's batches > the tick. Tables
 change only in the command step, so a batch sees one set of tables from its first packet to its last.
 
-A worker that has no media sleeps until something comes; with media it also wakes each 10 ms for feedback.
+A worker that has no media sleeps until something comes; with media it also wakes after 20 ms at most, for feedback.
 """
 
 from native.state cimport Worker

@@ -32,7 +32,8 @@ cdef enum:
     RETIRED_AT_ONCE = 4  # the most that one command retires
     CROSS = 4096         # packets in flight between two workers
     ADDRESSES = 65536    # eight paths a peer, half full
-    TICK_NS = 10_000_000
+    TICK_NS = 10_000_000       # feedback is looked after when so much time has passed and something wakes us …
+    TICK_LATE_NS = 20_000_000  # … or, if nothing does, after so much
     ACTIVE_NS = 2_000_000_000  # without media for so long, the tick sleeps
     EVENTS = 32
     WAKE = 0xFFFFFFFF    # the eventfd among the sockets' indices
@@ -123,13 +124,13 @@ cdef void worker_run(Worker *w) noexcept nogil:
     cdef uint32_t i
     cdef int n, k, timeout
     w.now = now_ns()
-    w.next_tick_ns = w.now + TICK_NS
+    w.last_tick_ns = w.now
     while not load_u32(&w.stop):
         timeout = -1
         if w.last_media_ns and w.now - w.last_media_ns < ACTIVE_NS:
             timeout = 0
-            if w.next_tick_ns > w.now:
-                timeout = <int>((w.next_tick_ns - w.now + 999_999) // 1_000_000)
+            if w.last_tick_ns + TICK_LATE_NS > w.now:
+                timeout = <int>((w.last_tick_ns + TICK_LATE_NS - w.now + 999_999) // 1_000_000)
         n = epoll_wait(w.epoll, events, EVENTS, timeout)
         w.now = now_ns()
         w.send_time = send_time(w.now)
@@ -143,9 +144,9 @@ cdef void worker_run(Worker *w) noexcept nogil:
                 read(w.wake, &drained, 8)
             else:
                 receive(w, <int>events[k].data.u32)
-        if w.now >= w.next_tick_ns:
+        if w.now - w.last_tick_ns >= TICK_NS:
             tick(w)
-            w.next_tick_ns = w.now + TICK_NS
+            w.last_tick_ns = w.now
         if w.n_workers > 1:
             for i in range(w.n_workers):
                 if w.wake_others[i]:
@@ -246,6 +247,7 @@ cdef void select_address(Peer *peer, Address *a) noexcept nogil:
     cdef sockaddr_in6 *six = <sockaddr_in6 *>&peer.remote
     memset(&peer.remote, 0, sizeof(peer.remote))
     peer.sock = a.sock
+    peer.selected = a[0]
     if a.family == 4:
         four.sin_family = AF_INET
         put_u16(<uint8_t *>&four.sin_port, a.port)
@@ -322,6 +324,7 @@ cdef void peer_close(Worker *w, Peer *peer) noexcept nogil:
     w.peers[peer.slot] = NULL
     w.last_peer = NULL
     retire(w, peer.config)
+    retire(w, peer.consent)
     retire(w, peer)
 
 

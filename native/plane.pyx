@@ -8,7 +8,7 @@ The control side's own book-keeping is plain Python: which subscription hears wh
 whenever it changes. Nothing here is called at packet rate.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -19,6 +19,7 @@ import socket
 import attrs
 
 from native.codecs cimport CODEC_H264, CODEC_OPUS, CODEC_OTHER, CODEC_VP8, vp8_map_init
+from native.consent cimport hmac_key
 from native.crypto cimport srtp_call
 from native.egress cimport wake_worker
 from native.loop cimport worker_close, worker_open, worker_run
@@ -33,10 +34,10 @@ from native.seqmap cimport seqmap_init, tsmap_init
 from native.speaker cimport SPEAKER_NONE, level_init, speakers_init
 from native.state cimport (
     KIND_AUDIO, KIND_VIDEO, MAX_CNAME, MAX_FORMATS, MAX_INCOMING, MAX_PEERS, MAX_PUBLICATIONS, MAX_SECTIONS, MAX_SOCKETS,
-    MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_DTLS, NOTICE_HEARD, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
+    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_DTLS, NOTICE_HEARD, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
     OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT, OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE,
     OP_PEER_KEYS, OP_PEER_OPEN, OP_PUBLICATION_BUS, OP_PUBLICATION_CLOSE, OP_PUBLICATION_CUT, OP_PUBLICATION_OPEN,
-    OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Notice, Peer, PeerConfig, Publication,
+    OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Consent, Notice, Peer, PeerConfig, Publication,
     Remote, Route, Subscription, SubscriptionConfig, Worker,
 )
 from native.twcc cimport twcc_init
@@ -52,6 +53,7 @@ COUNTER_NAMES = (
     "drop_rtcp_malformed", "drop_rtcp_auth", "drop_ring_full", "drop_stale_route", "drop_protect", "drop_send_full",
     "drop_send_error", "drop_rtx_unknown", "drop_rtx_repeated", "drop_rtx_budget", "segmentation_refused", "rtx_sent",
     "rtx_received", "nacks_sent", "keyframe_requests", "rtcp_received", "rtcp_sent", "notices",
+    "consent_answered",
 )
 assert len(COUNTER_NAMES) == N_COUNTERS
 
@@ -247,6 +249,11 @@ cdef class Plane:
         out["slabs_in_use"] = sum([self.workers[i].pool.in_use for i in range(self.n_workers)])
         return out
 
+    @property
+    def outstanding(self) -> int:
+        """Blocks that workers have and `drain` has not taken back: 0 when everything was closed."""
+        return len(self._live)
+
     def drain(self) -> list:
         """What happened since the last call, each worker's in its order; at most one ring's length of each."""
         cdef Worker *w
@@ -426,6 +433,29 @@ cdef class PlanePeer:
     def select_path(self, path: tuple[int, str, int]) -> None:
         """Send to this address from now on."""
         self._address(OP_ADDRESS_SELECT, path)
+
+    def agree(self, username: str, password: str) -> None:
+        """Checks from the selected path with these credentials are answered by the worker; `check_age_s` tells of them."""
+        cdef Consent *consent
+        cdef bytes name = username.encode()
+        cdef bytes key = password.encode()
+        if len(name) > MAX_USERNAME:
+            return
+        consent = <Consent *>self.plane._make(sizeof(Consent), None)
+        memcpy(consent.username, <char *>name, len(name))
+        consent.username_size = len(name)
+        hmac_key(consent, <uint8_t *><char *>key, len(key))
+        self.plane._command(self.worker, OP_SWAP, &self.peer.consent, consent, 0)
+
+    def disagree(self) -> None:
+        """Every check goes to the control plane again: credentials are about to change."""
+        self.plane._command(self.worker, OP_SWAP, &self.peer.consent, NULL, 0)
+
+    def check_age_s(self):
+        """Seconds since the worker last answered a check, None if it never did."""
+        cdef uint64_t last = self.peer.last_check_ns
+        cdef uint64_t now = now_ns()
+        return None if last == 0 else max(<int64_t>(now - last), 0) / 1e9
 
     cdef int _address(self, int op, tuple path) except -1:
         cdef Command command

@@ -71,9 +71,20 @@ cdef void measure_jitter(Reception *r, uint32_t ts, uint64_t now) noexcept nogil
     r.jitter_16 += <uint32_t>d - ((r.jitter_16 + 8) >> 4)
 
 
+cdef void forget_old(Reception *r, uint64_t now) noexcept nogil:
+    """Where nobody asks (sound without NACK), what is past asking for must not pile up until it seems too much."""
+    cdef int n = 0
+    while n < r.missing_count and now - r.missing[n].born >= GIVE_UP_NS:
+        n += 1
+    r.missing_count -= n
+    memmove(&r.missing[0], &r.missing[n], r.missing_count * sizeof(Missing))
+
+
 cdef void open_gap(Reception *r, uint64_t first, uint64_t end, uint64_t now) noexcept nogil:
     """first <= ext < end has not come, though `end` has."""
     cdef Missing *m
+    if end - first + <uint64_t>r.missing_count > RECEPTION_MISSING:
+        forget_old(r, now)
     if end - first + <uint64_t>r.missing_count > RECEPTION_MISSING:
         r.keyframe_needed = 1
         forget_gaps(r)

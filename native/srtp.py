@@ -8,7 +8,9 @@ has retired the peer.
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
-REPLAY_WINDOW = 1024  # packets; late ones are told from replays, older ones are refused
+# Packets by which one may be late and still be told from a replay. libsrtp shifts the whole window for each packet in
+# order, and it keeps one for what it sends too, where nothing comes late but what came late to us.
+REPLAY_WINDOW = {True: 1024, False: 128}
 
 # Profile: libsrtp's number, master key + salt bytes, bytes that SRTCP adds, position of its E bit from the end.
 # RFC 7714 9 puts the index word last, RFC 3711 3.4 before the 10 bytes of the tag.
@@ -29,7 +31,7 @@ def session(profile: str, key: bytes, inbound: bool) -> Session:
         ssrc_type=Policy.SSRC_ANY_INBOUND if inbound else Policy.SSRC_ANY_OUTBOUND,
         srtp_profile=number,
     )
-    policy.window_size = REPLAY_WINDOW
+    policy.window_size = REPLAY_WINDOW[inbound]
     return Session(policy)
 
 

@@ -36,6 +36,7 @@ cdef enum:
     MAX_LEARNED = 512       # SSRCs that one peer may ever show: libsrtp keeps state for each
     MAX_SECTIONS = 8        # sections that one peer may send on
     MAX_CNAME = 32
+    MAX_USERNAME = 513      # RFC 8489 14.3
     MAX_FORMATS = 64        # codecs with their parameters that a server tells apart
     BATCH = 64              # packets of one publication that are forwarded together
 
@@ -97,6 +98,7 @@ cdef enum:
     C_RTCP_RECEIVED
     C_RTCP_SENT
     C_NOTICES
+    C_CONSENT_ANSWERED
     N_COUNTERS
 
 cdef struct Address:
@@ -146,12 +148,22 @@ cdef struct Incoming:
     uint8_t is_rtx
     Publication *publication  # NULL: authentic, but of no section; remembered so that it is bounded
 
+cdef struct Consent:
+    # What a check must carry to be answered here: immutable, swapped like a config.
+    uint32_t inner[5]  # HMAC-SHA-1 states after our password
+    uint32_t outer[5]
+    uint8_t username[MAX_USERNAME]
+    uint16_t username_size
+
 cdef struct Peer:
     uint32_t slot
     srtp_t srtp_in   # NULL until DTLS is done; freed by the control plane after retirement
     srtp_t srtp_out
     PeerConfig *config
+    Consent *consent      # NULL: every check goes to the control plane
+    uint64_t last_check_ns  # of a check answered here
     sockaddr_storage remote
+    Address selected      # the same as `remote`
     uint32_t remote_size  # 0: no path selected yet
     uint8_t sock
     uint8_t heard         # media has arrived
@@ -393,8 +405,8 @@ cdef struct Worker:
     uint32_t n_work
     Publication **work
     uint32_t next_source   # of publications here, made unique by the worker's index
-    uint64_t next_tick_ns
-    uint64_t tick
+    uint64_t last_tick_ns
+    uint64_t turn          # of subscribers' sender reports: the last that was served
     uint64_t last_media_ns
     Receiver receiver
     Sender senders[MAX_SOCKETS]

@@ -6,9 +6,20 @@ so that a sanitizer sees any step over the end.
 
 from libc.stdint cimport UINT64_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from native cimport codecs, reception, rtcp, seqmap, speaker, twcc
+# Not `from native cimport ...`: cythonize would not see what this depends on, and keep it stale after a change.
+cimport native.codecs as codecs
+cimport native.history as history
+cimport native.pool as pool
+cimport native.reception as reception
+cimport native.ring as ring
+cimport native.rtcp as rtcp
+cimport native.seqmap as seqmap
+cimport native.speaker as speaker
+cimport native.state as state
+cimport native.table as table
+cimport native.twcc as twcc
 
 CODEC_OTHER = codecs.CODEC_OTHER
 CODEC_OPUS = codecs.CODEC_OPUS
@@ -272,6 +283,8 @@ cdef object said(rtcp.RtcpView *v):
     cdef uint8_t number = 0
     cdef rtcp.SenderInfo info
     cdef rtcp.ReportBlock b
+    memset(&info, 0, sizeof(info))
+    memset(&b, 0, sizeof(b))
     if kind < 0:
         return None
     if kind == rtcp.RTCP_KIND_OTHER:
@@ -314,6 +327,7 @@ def rtcp_read(bytes data):
     """What each packet of the compound says; None if a header lies, then nothing is believed."""
     cdef Block b = Block(data)
     cdef rtcp.RtcpView v
+    memset(&v, 0, sizeof(v))
     if rtcp.rtcp_begin(&v, b.data, b.size) != 0:
         return None
     packets = []
@@ -379,3 +393,200 @@ def rtcp_put_nack(int room, uint32_t sender, uint32_t media, pairs):
     for i, pair in enumerate(pairs[:400]):
         pids[i], blps[i] = pair
     return b.get(rtcp.rtcp_put_nack(b.data, room, sender, media, pids, blps, len(pairs)))
+
+
+# ---- pool ----------------------------------------------------------------------------------------------
+
+PACKET_BYTES = pool.PACKET_BYTES
+HISTORY_SLOTS = history.HISTORY_SLOTS
+
+
+cdef class Packet:
+    """A borrowed packet of a pool; valid as long as somebody holds it."""
+
+    cdef pool.Packet *p
+
+    @property
+    def refs(self):
+        return self.p.refs
+
+    @property
+    def seq(self):
+        return self.p.seq
+
+    @property
+    def address(self):
+        return <uint64_t>self.p
+
+
+cdef Packet packet_at(pool.Packet *p):
+    cdef Packet found = Packet()
+    found.p = p
+    return found
+
+
+cdef class Pool:
+    cdef pool.Pool pool
+
+    def __cinit__(self, uint64_t capacity):
+        if pool.pool_open(&self.pool, capacity) != 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        pool.pool_close(&self.pool)
+
+    def take(self, uint16_t seq=0, uint64_t arrived_ns=0):
+        """A packet with one reference, or None at the ceiling."""
+        cdef pool.Packet *p = pool.pool_take(&self.pool)
+        if p == NULL:
+            return None
+        p.seq = seq
+        p.arrived_ns = arrived_ns
+        return packet_at(p)
+
+    def keep(self, Packet packet):
+        pool.packet_keep(packet.p)
+
+    def drop(self, Packet packet):
+        """By the worker whose pool this is; `packet` may be another's."""
+        cdef pool.Packet *p = packet.p
+        with nogil:
+            pool.packet_drop(p, &self.pool)
+
+    @property
+    def in_use(self):
+        return self.pool.in_use
+
+    @property
+    def touched(self):
+        """Slabs that have ever been used, so that the kernel gave memory for them."""
+        return self.pool.touched
+
+
+# ---- ring ----------------------------------------------------------------------------------------------
+
+cdef class Ring:
+    """A ring of numbers."""
+
+    cdef ring.Ring ring
+
+    def __cinit__(self, uint64_t count):
+        if ring.ring_open(&self.ring, count, sizeof(uint64_t)) != 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        ring.ring_close(&self.ring)
+
+    def put(self, uint64_t value):
+        """False if it is full."""
+        cdef uint64_t *slot = <uint64_t *>ring.ring_reserve(&self.ring)
+        if slot == NULL:
+            return False
+        slot[0] = value
+        ring.ring_commit(&self.ring)
+        return True
+
+    def get(self):
+        """The oldest, or None."""
+        cdef uint64_t *slot = <uint64_t *>ring.ring_peek(&self.ring)
+        if slot == NULL:
+            return None
+        value = slot[0]
+        ring.ring_release(&self.ring)
+        return value
+
+    def put_run(self, uint64_t first, uint64_t end):
+        """Every number of the range, waiting for the reader where the ring is full; holds no GIL."""
+        cdef uint64_t *slot
+        with nogil:
+            while first < end:
+                slot = <uint64_t *>ring.ring_reserve(&self.ring)
+                if slot != NULL:
+                    slot[0] = first
+                    ring.ring_commit(&self.ring)
+                    first += 1
+
+    def get_run(self, uint64_t first, uint64_t end):
+        """How many of as many numbers came as expected, one after another; holds no GIL."""
+        cdef uint64_t *slot
+        cdef uint64_t right = 0
+        with nogil:
+            while first < end:
+                slot = <uint64_t *>ring.ring_peek(&self.ring)
+                if slot != NULL:
+                    right += slot[0] == first
+                    ring.ring_release(&self.ring)
+                    first += 1
+        return right
+
+    @property
+    def free(self):
+        return ring.ring_free(&self.ring)
+
+
+# ---- history -------------------------------------------------------------------------------------------
+
+cdef class History:
+    """A history whose owner is the worker of `pool`."""
+
+    cdef history.History h
+    cdef Pool pool
+
+    def __cinit__(self, Pool pool):
+        self.pool = pool
+
+    def put(self, Packet packet):
+        history.history_put(&self.h, packet.p, &self.pool.pool)
+
+    def get(self, uint16_t seq):
+        cdef pool.Packet *p = history.history_get(&self.h, seq)
+        return None if p == NULL else packet_at(p)
+
+    def trim(self, uint64_t before_ns):
+        history.history_trim(&self.h, before_ns, &self.pool.pool)
+
+    def clear(self):
+        history.history_clear(&self.h, &self.pool.pool)
+
+
+# ---- table ---------------------------------------------------------------------------------------------
+
+cdef class Addresses:
+    """The table of paths; its peers are numbers from 1 on."""
+
+    cdef state.AddressTable t
+
+    def __cinit__(self, uint64_t size):
+        self.t.entries = <state.AddressEntry *>calloc(size, sizeof(state.AddressEntry))
+        self.t.mask = size - 1
+        if self.t.entries == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.t.entries)
+
+    cdef state.Address key(self, path) except *:
+        cdef state.Address a = state.Address()
+        cdef bytes packed
+        sock, ip, port = path
+        a.sock = sock
+        a.port = port
+        a.family = 6 if ":" in ip else 4
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in ip else socket.AF_INET, ip).rjust(16, b"\0")
+        memcpy(a.ip, <const uint8_t *>packed, 16)
+        return a
+
+    def put(self, path, uint64_t peer):
+        cdef state.Address a = self.key(path)
+        return table.address_put(&self.t, &a, <state.Peer *>peer)
+
+    def find(self, path):
+        cdef state.Address a = self.key(path)
+        return <uint64_t>table.address_find(&self.t, &a)
+
+    def remove(self, path, uint64_t peer):
+        cdef state.Address a = self.key(path)
+        table.address_remove(&self.t, &a, <state.Peer *>peer)
+
+    def __len__(self):
+        return self.t.count

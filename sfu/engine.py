@@ -217,6 +217,7 @@ class Engine:
             if self._scheduled.get(peer) != at:
                 continue
             del self._scheduled[peer]
+            peer.recall(self.now())
             deadline = peer.endpoint.deadline
             if deadline is not None and deadline <= self.now():
                 peer.endpoint.expire(self.now())

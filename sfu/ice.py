@@ -184,6 +184,12 @@ class IceLite:
                 outputs.append(PathSelected(path))
         return outputs
 
+    def heard(self, path: Path, at: float) -> None:
+        """The data plane has answered a repeated check from `path` at that time: consent lasts on."""
+        if at > self._paths.get(path, at):
+            self._paths[path] = at
+            self._paths = dict(sorted(self._paths.items(), key=lambda item: item[1]))
+
     def expire(self, now: float) -> list[Expiry]:
         """What silence has ended by `now`. A selected path that falls silent while a restart is under way is retired
         like any other, and the peer has until the end of the renewal to nominate a new one."""

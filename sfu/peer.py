@@ -26,6 +26,19 @@ class UseKeys:
 
 
 @attrs.frozen
+class Agree:
+    """Checks from the selected path with these credentials may be answered without asking (`heard` tells of them)."""
+
+    username: str
+    password: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Disagree:
+    """Ask about every check again."""
+
+
+@attrs.frozen
 class Connected:
     """Media can flow both ways."""
 
@@ -37,7 +50,7 @@ class Lost:
     reason: str
 
 
-Output = Transmit | PathValidated | PathSelected | PathRetired | UseKeys | Connected | Lost
+Output = Transmit | PathValidated | PathSelected | PathRetired | UseKeys | Agree | Disagree | Connected | Lost
 
 CONSENT: Final = "consent"
 CLOSED: Final = "closed"
@@ -59,6 +72,7 @@ class Endpoint:
         "_negotiation",
         "_outbox",
         "_profile",
+        "_remote_ufrag",
     )
 
     def __init__(
@@ -75,6 +89,7 @@ class Endpoint:
         self._ice = IceLite(self._negotiation.ufrag, self._negotiation.password, now, consent_timeout_s)
         self._dtls: Dtls | None = None
         self._dtls_path: Path | None = None
+        self._remote_ufrag = ""
         self._connect_by: float | None = now + connect_timeout_s
         self._profile: str | None = None
         self._lost = False
@@ -132,8 +147,10 @@ class Endpoint:
 
     def _agree(self, agreement: Agreement, now: float) -> None:
         if agreement.ice_restart:
+            self._outbox.append(Disagree())
             self._ice.restart(self._negotiation.ufrag, self._negotiation.password, now)
         self._ice.set_remote(agreement.remote.ufrag)
+        self._remote_ufrag = agreement.remote.ufrag
         if self._dtls is None:
             self._dtls = Dtls(self._context, agreement.remote.role, agreement.remote.fingerprints, now)
             self._start_dtls(now)
@@ -145,7 +162,14 @@ class Endpoint:
             if isinstance(output, PathSelected):
                 self._start_dtls(now)
                 self._flush_dtls()
+                if len(self._ice.local_ufrags) == 1:
+                    username = f"{self._negotiation.ufrag}:{self._remote_ufrag}"
+                    self._outbox.append(Agree(username, self._negotiation.password))
         self._check_connected()
+
+    def heard(self, path: Path, at: float) -> None:
+        """A check that was answered under `Agree` came from `path` at that time."""
+        self._ice.heard(path, at)
 
     def receive_dtls(self, data: bytes, path: Path, now: float) -> None:
         """A DTLS datagram from a validated path."""

@@ -17,7 +17,7 @@ import attrs
 from native.plane import PlaneBus, PlanePeer, PlanePublication, PlaneSubscription
 from sfu.ice import PathRetired, PathSelected, PathValidated, Transmit
 from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, matching, stream_id
-from sfu.peer import Connected, Endpoint, Lost, UseKeys
+from sfu.peer import Agree, Connected, Disagree, Endpoint, Lost, UseKeys
 from sfu.stats import InboundStream, OutboundStream, PeerStats
 from sfu.wanted import Wanted
 
@@ -211,6 +211,13 @@ class Peer:
 
     # ---- what the engine calls -------------------------------------------------------------------------------------
 
+    def recall(self, now: float) -> None:
+        """Tell the machines of checks that the data plane has answered."""
+        age = self._plane.check_age_s()
+        path = self.endpoint.selected
+        if age is not None and path is not None:
+            self.endpoint.heard(path, now - age)
+
     def perform(self) -> None:
         """Carry out what the machines have put out."""
         for output in self.endpoint.poll():
@@ -223,6 +230,10 @@ class Peer:
                     self._plane.select_path(path)
                 case PathRetired(path):
                     self._plane.remove_path(path)
+                case Agree(username, password):
+                    self._plane.agree(username, password)
+                case Disagree():
+                    self._plane.disagree()
                 case UseKeys(keys):
                     self._plane.set_keys(keys.profile, keys.remote, keys.local)
                 case Connected():
