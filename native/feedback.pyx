@@ -16,9 +16,11 @@ from native.rtcp cimport (
     rtcp_begin, rtcp_block, rtcp_bye, rtcp_fir, rtcp_fir_count, rtcp_kind, rtcp_media_ssrc, rtcp_nack, rtcp_nack_count,
     rtcp_next, rtcp_put_cname, rtcp_put_nack, rtcp_put_rr, rtcp_put_sr, rtcp_sr,
 )
+from native.rtp cimport get_u32
 from native.speaker cimport speakers_speaking
 from native.state cimport (
-    C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_NACKS_SENT, C_RTCP_RECEIVED, CROSS_CLOCK, MAX_SECTIONS,
+    C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
+    CROSS_CLOCK, MAX_INCOMING, MAX_SECTIONS,
     NOTICE_SPEAKER, Bus, Cross, Notice, Remote, Route, Subscription,
 )
 from native.twcc cimport twcc_due, twcc_feedback
@@ -37,15 +39,24 @@ cdef enum:
 cdef void rtcp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept nogil:
     """One SRTCP datagram of a peer: authenticate, check as a whole, act upon each packet of it."""
     cdef RtcpView view
+    cdef bint known
     cdef int kind, i
     # RFC 3711 3.4: the E bit. libsrtp takes an authenticated packet that was not encrypted; we do not.
     cdef int trailer = peer.rtcp_trailer
     if size < 8 + trailer or not data[size - peer.rtcp_index_at] & 0x80:
         w.counters[C_DROP_RTCP_MALFORMED] += 1
         return
+    known = reporter_known(peer, get_u32(data + 4))
+    if not known and peer.n_reporters == MAX_INCOMING:
+        # libsrtp keeps state for each SSRC it has authenticated, here too.
+        w.counters[C_DROP_SSRC_LIMIT] += 1
+        return
     if w.unprotect_rtcp(peer.srtp_in, data, &size) != SRTP_OK:
         w.counters[C_DROP_RTCP_AUTH] += 1
         return
+    if not known:
+        peer.reporters[peer.n_reporters] = get_u32(data + 4)
+        peer.n_reporters += 1
     if rtcp_begin(&view, data, size) != 0:
         w.counters[C_DROP_RTCP_MALFORMED] += 1
         return
@@ -67,6 +78,17 @@ cdef void rtcp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept 
             firs(w, peer, &view)
         elif kind == RTCP_KIND_BYE:
             byes(w, peer, &view)
+
+
+cdef inline bint reporter_known(Peer *peer, uint32_t ssrc) noexcept nogil:
+    cdef uint32_t i
+    for i in range(peer.n_incoming):
+        if peer.incoming[i].ssrc == ssrc:
+            return True
+    for i in range(peer.n_reporters):
+        if peer.reporters[i] == ssrc:
+            return True
+    return False
 
 
 cdef inline Subscription *subscription_of(Peer *peer, uint32_t ssrc) noexcept nogil:

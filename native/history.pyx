@@ -21,6 +21,9 @@ cdef void history_put(History *history, Packet *packet, Pool *mine) noexcept nog
     elif <uint16_t>(history.newest - seq) >= HISTORY_SLOTS:
         packet_drop(packet, mine)
         return
+    elif <int16_t>(seq - history.oldest) < 0:
+        # Trimming went past its place, and must come by again.
+        history.oldest = seq
     if history.slots[at] != NULL:
         packet_drop(history.slots[at], mine)
     history.slots[at] = packet

@@ -9,7 +9,7 @@ from native.crypto cimport SRTP_AUTH_FAIL, SRTP_OK, SRTP_REPLAY_FAIL, SRTP_REPLA
 from native.egress cimport flush_all, forward, request_key
 from native.feedback cimport rtcp_arrived, set_clock
 from native.history cimport history_clear, history_get, history_put
-from native.notice cimport post_datagram, post_small
+from native.notice cimport post_datagram
 from native.os cimport (
     AF_INET, AF_INET6, MSG_DONTWAIT, MSG_TRUNC, get_segment, mmsghdr, recvmmsg, sockaddr_in, sockaddr_in6,
     sockaddr_storage,
@@ -32,7 +32,7 @@ from native.state cimport (
     C_DROP_SRTP_AUTH, C_DROP_SRTP_OLD, C_DROP_SRTP_REPLAY, C_DROP_SSRC_LIMIT, C_DROP_STALE_ROUTE, C_DROP_TRUNCATED,
     C_DROP_UNKNOWN_ADDRESS, C_DROP_UNKNOWN_PAYLOAD, C_DROP_UNKNOWN_SSRC, C_RECEIVED, C_RTX_RECEIVED, CROSS_CLOCK,
     CROSS_KEY_REQUEST, CROSS_PACKET, KIND_AUDIO, KIND_VIDEO, MAX_INCOMING, MAX_LEARNED, MAX_PUBLICATIONS, NO_LEVEL, NO_SECTION,
-    NOTICE_DTLS, NOTICE_HEARD, NOTICE_STUN, RECEIVE_BYTES, RECEIVE_CONTROL_BYTES, RECEIVE_MESSAGES, Address, Bus, Cross,
+    NOTICE_DTLS, NOTICE_STUN, RECEIVE_BYTES, RECEIVE_CONTROL_BYTES, RECEIVE_MESSAGES, Address, Bus, Cross,
     Incoming, PayloadType, Peer, PeerConfig, Publication, Receiver,
 )
 from native.table cimport address_equal, address_find
@@ -171,13 +171,13 @@ cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept n
             else C_DROP_SRTP_AUTH
         ] += 1
         return
+    if incoming == NULL:
+        peer.n_learned += 1
     if rtp_payload(data, size, &view) != 0:
         w.counters[C_DROP_PADDING_MALFORMED] += 1
         return
     peer.packets_in += 1
     peer.bytes_in += size
-    if not peer.heard:
-        peer.heard = post_small(w, NOTICE_HEARD, peer.slot, 0)
 
     cursor = view.ext_at
     while True:
@@ -208,9 +208,6 @@ cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept n
     if not type.known:
         w.counters[C_DROP_UNKNOWN_PAYLOAD] += 1
         return
-    if p.cut:
-        w.counters[C_DROP_MUTED] += 1
-        return
 
     seq = view.seq
     codec = type.codec
@@ -233,6 +230,9 @@ cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept n
         if not reception_recovered(&p.reception, seq):
             w.counters[C_DROP_DUPLICATE] += 1
             return
+        if p.cut or p.muted:
+            w.counters[C_DROP_MUTED] += 1
+            return
         p.recovered += 1
     else:
         if type.rtx_of:
@@ -245,6 +245,15 @@ cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept n
             w.counters[C_DROP_DUPLICATE] += 1
             return
         if status == ARRIVED_RESET:
+            new_source(w, p)
+        if p.cut:
+            # Not before its arrival was noted: what was sent while muted must not be asked for later.
+            p.muted = 1
+            w.counters[C_DROP_MUTED] += 1
+            return
+        if p.muted:
+            # Subscribers do not miss what was left out: for them another source begins, pictures with a key frame.
+            p.muted = 0
             new_source(w, p)
         p.packets += 1
         p.bytes += size
@@ -300,7 +309,6 @@ cdef Incoming *learn(Peer *peer, RtpView *view, PayloadType *type, uint8_t *mid,
     cdef uint32_t i
     cdef int section = NO_SECTION
     peer.n_incoming += 1
-    peer.n_learned += 1
     incoming.ssrc = view.ssrc
     incoming.is_rtx = 1 if type.known and type.rtx_of else 0
     incoming.publication = NULL

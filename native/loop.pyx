@@ -152,7 +152,6 @@ cdef void worker_run(Worker *w) noexcept nogil:
                 if w.wake_others[i]:
                     w.wake_others[i] = 0
                     wake_worker(w.workers[i])
-    store_u32(&w.running, 0)
 
 
 cdef inline void retire(Worker *w, void *memory) noexcept nogil:
@@ -285,6 +284,11 @@ cdef void publication_close(Worker *w, Publication *p) noexcept nogil:
     cdef Peer *peer = p.peer
     cdef uint32_t i, kept
     publication_bus(w, p, NULL)
+    if peer != NULL:
+        # Until the next configuration, or the end of the peer, an SSRC must not be bound to what is freed.
+        for i in range(peer.config.n_sections):
+            if peer.config.sections[i].publication == p:
+                peer.config.sections[i].publication = NULL
     history_clear(&p.history, &w.pool)
     w.publications[p.slot] = NULL
     if peer != NULL:

@@ -34,7 +34,7 @@ from native.seqmap cimport seqmap_init, tsmap_init
 from native.speaker cimport SPEAKER_NONE, level_init, speakers_init
 from native.state cimport (
     KIND_AUDIO, KIND_VIDEO, MAX_CNAME, MAX_FORMATS, MAX_INCOMING, MAX_PEERS, MAX_PUBLICATIONS, MAX_SECTIONS, MAX_SOCKETS,
-    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_DTLS, NOTICE_HEARD, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
+    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_DTLS, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
     OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT, OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE,
     OP_PEER_KEYS, OP_PEER_OPEN, OP_PUBLICATION_BUS, OP_PUBLICATION_CLOSE, OP_PUBLICATION_CUT, OP_PUBLICATION_OPEN,
     OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Consent, Notice, Peer, PeerConfig, Publication,
@@ -100,13 +100,6 @@ class SpeakerChanged:
 
     bus: "PlaneBus"
     owner: "int | None"
-
-
-@attrs.frozen
-class MediaHeard:
-    """The first media packet of a peer arrived."""
-
-    peer: "PlanePeer"
 
 
 cdef Address make_address(tuple path) except *:
@@ -220,7 +213,6 @@ cdef class Plane:
     def run(self, int index) -> None:
         """Be worker `index` until `stop`. Holds no GIL; for a thread of its own."""
         cdef Worker *w = self.workers[index]
-        store_u32(&w.running, 1)
         with nogil:
             worker_run(w)
 
@@ -286,8 +278,6 @@ cdef class Plane:
                 return None
             return SpeakerChanged(bus, None if notice.number == SPEAKER_NONE else self._owners.get(notice.number))
         peer = self._peers[w.index].get(notice.id)
-        if notice.kind == NOTICE_HEARD:
-            return None if peer is None else MediaHeard(peer)
         data = (<char *>notice.data)[:notice.size]
         if notice.kind == NOTICE_STUN:
             return StunArrived(w.index, path_of(&notice.address), data, peer if notice.known else None)

@@ -152,4 +152,4 @@ cdef inline int rtp_element(uint8_t *data, RtpView *view, int *cursor, ExtElemen
 
 cdef inline uint32_t send_time(uint64_t now_ns) noexcept nogil:
     """abs-send-time: seconds as 6.18 fixed point, 24 bits."""
-    return <uint32_t>(((now_ns / 1000) << 18) / 1000000) & 0xFFFFFF
+    return <uint32_t>(((now_ns // 1000) << 18) // 1000000) & 0xFFFFFF

@@ -166,13 +166,14 @@ cdef struct Peer:
     Address selected      # the same as `remote`
     uint32_t remote_size  # 0: no path selected yet
     uint8_t sock
-    uint8_t heard         # media has arrived
     uint16_t twcc_out
     uint32_t owner        # whose it is: a member's peers share it
     TwccLog twcc
     uint32_t n_learned
     uint32_t n_incoming
     Incoming incoming[MAX_INCOMING]
+    uint32_t n_reporters
+    uint32_t reporters[MAX_INCOMING]  # SSRCs that sent RTCP and are, or were, not among those that send media
     uint32_t n_publications
     Publication *publications[MAX_SECTIONS]
     Subscription *subscriptions  # list by `next`
@@ -196,6 +197,7 @@ cdef struct Publication:
     uint8_t kind
     uint8_t is_mirror  # lives on another worker; this is where its packets arrive from there
     uint8_t cut        # an administrator's mute: nothing passes
+    uint8_t muted      # something was dropped since, or until, it was lifted
     uint8_t codec      # of the newest packet
     uint8_t origin_worker
     uint32_t origin_slot
@@ -330,7 +332,6 @@ cdef enum:
     NOTICE_STUN
     NOTICE_DTLS
     NOTICE_SPEAKER   # number: key of the publication, 0 nobody; id: the bus
-    NOTICE_HEARD     # id: slot of a peer whose first media packet arrived
 
 cdef struct Notice:
     uint8_t kind
@@ -379,7 +380,6 @@ cdef struct Worker:
     int wake              # eventfd: commands, packets from other workers, stop
     uint32_t awake        # the wake is already set (any thread exchanges it)
     uint32_t stop         # set by the control plane
-    uint32_t running
     int notify            # eventfd of the control plane
     uint32_t *notified    # it is already set (any thread exchanges it)
     srtp_call protect, unprotect, protect_rtcp, unprotect_rtcp

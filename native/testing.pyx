@@ -5,8 +5,10 @@ so that a sanitizer sees any step over the end.
 """
 
 from libc.stdint cimport UINT64_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
+
+import socket
 
 # Not `from native cimport ...`: cythonize would not see what this depends on, and keep it stale after a change.
 cimport native.codecs as codecs
@@ -566,8 +568,9 @@ cdef class Addresses:
         free(self.t.entries)
 
     cdef state.Address key(self, path) except *:
-        cdef state.Address a = state.Address()
+        cdef state.Address a
         cdef bytes packed
+        memset(&a, 0, sizeof(a))
         sock, ip, port = path
         a.sock = sock
         a.port = port

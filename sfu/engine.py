@@ -12,14 +12,13 @@ import heapq
 import itertools
 import os
 import random
-import socket
 from collections.abc import Sequence
 from typing import Final
 
 import structlog
 import trio
 
-from native.plane import DtlsArrived, MediaHeard, Plane, SpeakerChanged, StunArrived
+from native.plane import DtlsArrived, Plane, SpeakerChanged, StunArrived
 from sfu.addresses import Bound, bind_workers
 from sfu.dtls import DtlsContext
 from sfu.ice import Path
@@ -81,7 +80,9 @@ class Engine:
         self._bound = bind_workers(self._settings.bind, workers)
         try:
             self._locals = [self._local(bound) for bound in self._bound]
-            self._plane = Plane([[each.socket for each in bound] for bound in self._bound], self._settings.slab_mib << 20)
+            self._plane = Plane(
+                [[each.socket for each in bound] for bound in self._bound], self._settings.slab_mib << 20
+            )
             limiter = trio.CapacityLimiter(workers)
             async with trio.open_nursery() as nursery:
                 try:
@@ -182,8 +183,6 @@ class Engine:
             case SpeakerChanged(bus, owner):
                 if bus.listener is not None:
                     bus.listener.speaker_changed(owner)
-            case MediaHeard():
-                pass  # a join phase for analytics
 
     def _hear_stun(self, notice: StunArrived) -> None:
         name = stun.username(notice.data)
@@ -233,9 +232,7 @@ class Engine:
             ips = [(ip, port) for ip in self._settings.announce for port in ports]
         candidates = tuple(
             # RFC 8445 5.1.2.1: host candidates, IPv6 first, the earlier address before the later.
-            Candidate(
-                ip, port, (126 << 24) | ((65535 if ":" in ip else 65000) - index << 8) | 255, str(index + 1)
-            )
+            Candidate(ip, port, (126 << 24) | ((65535 if ":" in ip else 65000) - index << 8) | 255, str(index + 1))
             for index, (ip, port) in enumerate(ips)
         )
         return Local(self._context.fingerprint, candidates)

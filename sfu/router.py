@@ -323,9 +323,7 @@ class Peer:
         outgoing = sending.outgoing
         if sending.want is None:
             clock = outgoing.codecs[0].clock
-            formats = self._formats(
-                outgoing, [codec for codec in AUDIO_CODECS if codec.clock == clock]
-            )
+            formats = self._formats(outgoing, [codec for codec in AUDIO_CODECS if codec.clock == clock])
             sending.reason = REASON_ROOM
             sending.subscription.set_source(self._room.bus, formats, outgoing.mid, ROOM_STREAM)
             return

@@ -1,0 +1,95 @@
+"""Limits on what comes over HTTP, and the table of all limits of the server as the README prints it.
+
+A limit is a constant of one of the LIMIT_MODULES, with the sentence that explains it below it; constants that share a
+sentence stand together above it. The table is read from those modules, so none is missing from it.
+"""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+HEADER_BYTES: Final = 16 * 1024
+"""All header fields of a request, names and values; more is answered 431."""
+
+TARGET_BYTES: Final = 2048
+"""Path and query of a request; more is answered 414."""
+
+BODY_BYTES: Final = 256 * 1024
+"""Body of a REST request; more is answered 413."""
+
+BODY_TIMEOUT_S: Final = 30.0
+"""Time for the body of a request to arrive; then 408."""
+
+HEAD_TIMEOUT_S: Final = 5.0
+"""Time for the head of a request to arrive, and for an idle connection to send another; then it is closed."""
+
+WRITE_STALL_S: Final = 10.0
+"""Time for a peer to take what one write hands it; then its connection is cut."""
+
+CLOSE_STALL_S: Final = 2.0
+"""Time for a peer to take a WebSocket close frame; then its connection is cut."""
+
+EARLY_BYTES: Final = 64 * 1024
+"""WebSocket bytes that may follow an upgrade before it is answered; more cuts the connection."""
+
+MISSED_PONGS: Final = 2
+"""Pings in a row that may go unanswered; then the connection is cut."""
+
+KEY_CHARS: Final = 256
+"""A bearer key as sent; longer ones are refused unread."""
+
+ROOM_NAME_CHARS: Final = 255
+"""Name of a room, after trimming; 422."""
+
+ROOM_PASSWORD_CHARS: Final = 128
+"""Password of a room; 422."""
+
+ROOM_MEMBERS: Final = 1000
+"""Users on the list of one room; 422."""
+
+LIMIT_MODULES = ("api.limits", "signalling.limits", "sfu.limits", "native.limits")
+
+
+@attrs.frozen
+class Limit:
+    module: str
+    name: str
+    value: str
+    meaning: str
+
+
+def limits() -> list[Limit]:
+    """Every limit, module by module, in the order in which they are written."""
+    return [limit for name in LIMIT_MODULES if importlib.util.find_spec(name) for limit in _of_module(name)]
+
+
+def table() -> str:
+    """The limits as the Markdown table that stands in the README."""
+    rows = [
+        f"| `{limit.module.partition('.')[0]}` {limit.name} | {limit.value} | {limit.meaning} |" for limit in limits()
+    ]
+    return "\n".join(["| limit | value | what it bounds |", "| --- | --- | --- |", *rows])
+
+
+def _of_module(name: str) -> Iterator[Limit]:
+    module = importlib.import_module(name)
+    unexplained: list[str] = []
+    for statement in ast.parse(inspect.getsource(module)).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=constant)]) | ast.AnnAssign(target=ast.Name(id=constant)) if (
+                constant.isupper() and isinstance(getattr(module, constant), int | float)
+            ):
+                unexplained.append(constant)
+            case ast.Expr(value=ast.Constant(value=str(meaning))):
+                for constant in unexplained:
+                    yield Limit(name, constant, f"{getattr(module, constant):,}", " ".join(meaning.split()))
+                unexplained = []
+
+
+if __name__ == "__main__":
+    print(table())

@@ -1,0 +1,263 @@
+"""The composition root: configuration in, a running server out, and its end in order.
+
+Nurseries nest by life time: engine > rooms > http. At start each layer is up before the one above it; at the end
+
+1. the first SIGTERM or SIGINT: `/readyz` turns 503, rooms drain for at most [http] drain_deadline_s while calls go on;
+2. HTTP stops accepting, then rooms, engine and store end. A second signal skips the waiting of 1.
+
+While it runs, `DIR/server.json` (0600) tells local commands where the server is and lets them in.
+"""
+
+import errno
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import attrs
+import sqlalchemy as sa
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.config import Sockets
+from hypercorn.trio.run import worker_serve
+from hypercorn.typing import ASGIFramework
+from quart_trio import QuartTrio
+
+from api import containment, http, live, operations, room_api, site, sockets
+from api.config import Address, Config
+from api.directory import StoredDirectory
+from api.gate import Gate
+from api.keyring import Keyring, make_private
+from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
+from api.passwords import PasswordChecks
+from api.services import Engine, Readiness, Services
+from api.store import Database, Store, rooms
+from api.tokens import RoomTokens
+from sfu import Engine as MediaEngine
+from sfu import MediaSettings
+from signalling import Rooms
+
+log = structlog.get_logger(__name__)
+
+SERVER_FILE = "server.json"
+DEMO_ROOM = "demo"
+TOKENS = "room tokens"
+# Beyond the drain: sockets that read nothing are cut by deadlines of their own, shorter than this.
+LAST_WORDS_S = 15.0
+# For requests under way once HTTP has stopped accepting.
+GRACE_S = 1.0
+BACKLOG = 1024
+
+
+class StartError(Exception):
+    """The server cannot start; the message is for the person who started it."""
+
+
+@attrs.frozen
+class Ready:
+    """Where a started server is reached."""
+
+    http: str
+    media: tuple[str, ...]
+
+    def line(self) -> str:
+        return json.dumps({"ready": True, "http": self.http, "media": list(self.media)})
+
+
+def run(config: Config, directory: Path, *, demo: bool = False) -> None:
+    """Serve until a signal ends it; the ready line is the only thing on stdout."""
+    try:
+        trio.run(partial(serve, config, directory, engine_factory=MediaEngine, demo=demo, announce=_print_ready))
+    except BaseExceptionGroup as group:
+        # Nested nurseries wrap what ended the start; the person who started it wants the reason alone.
+        reasons = group.subgroup(StartError)
+        if reasons is None:
+            raise
+        raise _first(reasons) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _print_ready(ready: Ready) -> None:
+    print(ready.line(), flush=True)
+
+
+def make_app(services: Services) -> QuartTrio:
+    app = QuartTrio("api", static_folder=None)
+    for module in (http, room_api, live, operations, sockets, site):
+        module.mount(app, services)
+    return app
+
+
+async def serve(
+    config: Config,
+    directory: Path,
+    *,
+    engine_factory: Callable[[MediaSettings], Engine],
+    demo: bool = False,
+    announce: Callable[[Ready], None] = _print_ready,
+) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keyring = Keyring.open(directory)
+    database = await trio.to_thread.run_sync(Database, directory, config.store.url)
+    try:
+        await _serve_from(Store(database), keyring, config, directory, engine_factory, demo, announce)
+    finally:
+        database.close()
+
+
+async def _serve_from(
+    store: Store,
+    keyring: Keyring,
+    config: Config,
+    directory: Path,
+    engine_factory: Callable[[MediaSettings], Engine],
+    demo: bool,
+    announce: Callable[[Ready], None],
+) -> None:
+    if demo:
+        await store.write(_make_demo_room)
+    passwords = PasswordChecks()
+    stored = StoredDirectory(store, keyring, passwords)
+    engine = engine_factory(config.media)
+    services = Services(
+        config=config,
+        store=store,
+        keyring=keyring,
+        passwords=passwords,
+        directory=stored,
+        tokens=RoomTokens(keyring.derive(TOKENS), config.room_api.token_ttl_s),
+        engine=engine,
+        rooms=Rooms(engine, stored, config.room_api),
+        connections=containment.Connections(),
+        readiness=Readiness(),
+        local_key=secrets.token_urlsafe(32),
+    )
+    containment.install(services.connections)
+    app = Gate(make_app(services), config.http.trusted_proxies)
+    stop_http = trio.Event()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as engine_nursery:
+            try:
+                await engine_nursery.start(engine.run)
+            except (OSError, ValueError) as error:
+                raise StartError(f"media: {error}") from None
+            async with trio.open_nursery() as rooms_nursery:
+                await rooms_nursery.start(services.rooms.run)
+                async with trio.open_nursery() as http_nursery:
+                    address = await http_nursery.start(_serve_http, app, config, stop_http)
+                    ready = Ready(_reachable(address), tuple(engine.media))
+                    with _ServerFile(directory, ready.http, services.local_key):
+                        announce(ready)
+                        await anext(signals)
+                        await _drain(services, signals)
+                    stop_http.set()
+                rooms_nursery.cancel_scope.cancel()
+            engine_nursery.cancel_scope.cancel()
+
+
+async def _drain(services: Services, signals: AsyncIterator[int]) -> None:
+    log.info("draining", deadline_s=services.config.http.drain_deadline_s)
+    services.readiness.draining = True
+    async with trio.open_nursery() as nursery:
+
+        async def hurry() -> None:
+            await anext(signals)
+            log.info("stopping at once")
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(hurry)
+        with trio.move_on_after(services.config.http.drain_deadline_s + LAST_WORDS_S):
+            await services.rooms.drain(services.config.http.drain_deadline_s)
+        nursery.cancel_scope.cancel()
+
+
+async def _serve_http(
+    app: Gate,
+    config: Config,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop`; has started with the bound address as a URL."""
+    settings = HypercornConfig()
+    settings.certfile = config.http.tls_cert or None
+    settings.keyfile = config.http.tls_key or None
+    # One protocol, one set of faults: hypercorn's HTTP/2 would carry WebSockets by a path of its own.
+    settings.alpn_protocols = ["http/1.1"]
+    settings.errorlog = logging.getLogger("hypercorn.error")
+    settings.include_server_header = False
+    settings.h11_max_incomplete_size = HEADER_BYTES
+    settings.keep_alive_timeout = HEAD_TIMEOUT_S
+    # No read_timeout: it would end quiet WebSockets. Pings find the dead ones.
+    settings.websocket_ping_interval = config.http.ping_interval_s
+    settings.graceful_timeout = GRACE_S
+    try:
+        settings.create_ssl_context()
+    except OSError as error:  # what ssl raises is one
+        raise StartError(f"http.tls_cert, http.tls_key: {error}") from None
+    with _listening(Address.parse(config.http.bind)) as listener:
+        sockets = Sockets([listener], [], []) if settings.ssl_enabled else Sockets([], [listener], [])
+        async with trio.open_nursery() as nursery:
+            serving = partial(worker_serve, ASGIWrapper(cast(ASGIFramework, app)), settings, sockets=sockets)
+            (url,) = await nursery.start(partial(serving, shutdown_trigger=stop.wait))
+            task_status.started(url)
+
+
+def _listening(bind: Address) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in bind.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+        listener.bind((bind.host, bind.port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror or error}"
+        raise StartError(f"http.bind: {bind} {what}") from None
+    return listener
+
+
+def _reachable(url: str) -> str:
+    """The URL with a wildcard address replaced by the loopback one, so that it can be opened as printed."""
+    parts = urlsplit(url)
+    wildcard = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")
+    return f"{parts.scheme}://{wildcard}:{parts.port}" if wildcard else url
+
+
+def _make_demo_room(connection: sa.Connection) -> None:
+    if rooms.oldest_by_name(connection, DEMO_ROOM) is None:
+        rooms.add(connection, name=DEMO_ROOM, open=True)
+
+
+class _ServerFile:
+    """`DIR/server.json`, there while the block runs. What a killed server left behind is replaced."""
+
+    def __init__(self, directory: Path, http: str, key: str) -> None:
+        self._path = directory / SERVER_FILE
+        self._content = json.dumps({"http": http, "pid": os.getpid(), "key": key}).encode()
+
+    def __enter__(self) -> None:
+        self._path.unlink(missing_ok=True)
+        if not make_private(self._path, self._content):
+            raise StartError(f"{self._path}: another server starts on this directory")
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._path.read_bytes() == self._content:
+                self._path.unlink()
+        except OSError as error:
+            print(f"{self._path}: {error}", file=sys.stderr)

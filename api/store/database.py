@@ -1,0 +1,110 @@
+"""One database: SQLite in the data directory, or what [store] url names. Synchronous; for commands and for threads.
+
+Rules. A write is one transaction that takes its lock when it begins, and when `write` returns it is on disk: what was
+acknowledged survives kill -9 and, SQLite syncing each commit, a power cut. Reads never wait for writes (WAL). Several
+processes may share the database: commands write while the server runs.
+
+Migrations run on opening, in one transaction under a lock, so that two processes that start at once make one step each.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+T = TypeVar("T")
+
+SQLITE_FILE = "atrium.db"
+LOCK_WAIT_S = 10.0
+# "atrium" in ASCII: the advisory lock under which PostgreSQL databases are migrated.
+MIGRATION_LOCK = 0x61747269756D
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class StoreError(Exception):
+    """The database cannot be opened or is not one for this version."""
+
+
+class Database:
+    def __init__(self, directory: Path, url: str = "") -> None:
+        try:
+            self._url = sa.make_url(url) if url else sa.URL.create("sqlite", database=str(directory / SQLITE_FILE))
+            self._engine = _sqlite(self._url) if self._sqlite else sa.create_engine(self._url, pool_pre_ping=True)
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise StoreError(f"store.url: {error}") from None
+        try:
+            self._migrate()
+        except DBAPIError as error:
+            raise StoreError(f"{self}: {error.orig}") from None
+
+    def __str__(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def _sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    def read(self, query: Callable[[sa.Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            return query(connection)
+
+    def write(self, change: Callable[[sa.Connection], T]) -> T:
+        """Run `change` in one transaction; it is durable when this returns."""
+        with self._engine.connect().execution_options(atrium_writes=True) as connection, connection.begin():
+            return change(connection)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        script = ScriptDirectory.from_config(config)
+        head = script.get_current_head()
+
+        def at_head(connection: sa.Connection) -> bool:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is not None and current not in {step.revision for step in script.walk_revisions()}:
+                raise StoreError(f"{self} was made by a newer Atrium (its revision is {current}, this one's {head})")
+            return current == head
+
+        def upgrade(connection: sa.Connection) -> None:
+            if not self._sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            if not at_head(connection):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+
+        if not self.read(at_head):
+            self.write(upgrade)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _: object) -> None:
+        # The driver would begin transactions by its own rules; ours begin in `begin` below.
+        connection.isolation_level = None
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later would meet SQLITE_BUSY at once, timeout or not.
+        writes = connection.get_execution_options().get("atrium_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+Row = sa.Row[Any]

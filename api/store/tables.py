@@ -1,0 +1,103 @@
+"""The tables as this version of Atrium knows them. `migrations/` makes them; a test compares the two.
+
+Moments are UTC. What is secret is here only as argon2 hash, as MAC under a key of the keyring, or encrypted.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime, also out of SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("username", String(128), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),
+    Column("display_name", String(255)),
+    Column("extension", String(20), unique=True),
+    Column("sip_realm", String(255), nullable=False),
+    Column("sip_digests", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", String(36), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("device", String(128), nullable=False),
+    Column("token_mac", LargeBinary, nullable=False, unique=True),
+    UniqueConstraint("user_id", "device"),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    # Counts up, so that "oldest first" is an order even among rooms of the same microsecond.
+    Column("number", Integer, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("name", String(255), nullable=False, index=True),
+    Column("open", Boolean, nullable=False),
+    Column("force_password", Boolean, nullable=False),
+    Column("force_waiting_room", Boolean, nullable=False),
+    Column("password_hash", String(255)),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+room_members = Table(
+    "room_members",
+    metadata,
+    Column("room_number", Integer, ForeignKey("rooms.number", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: a list may name users that do not exist yet.
+    Column("user_id", String(36), primary_key=True),
+    Column("admin", Boolean, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("key_mac", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+)

@@ -1,0 +1,161 @@
+"""Fixtures: a directory, a server in this process and one in its own, and what clients of them need."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+import trio
+import trio_websocket
+
+from api.config import Config, HttpSettings
+from api.http import BEARER_KEYS
+from api.keyring import Keyring
+from api.server import Ready, serve
+from api.store import Database, keys
+from tests.api.fakes import FakeEngine
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_key(directory: Path, url: str = "") -> str:
+    """A bearer key, as `atrium key add` makes them."""
+    key = secrets.token_urlsafe(32)
+    database = Database(directory, url)
+    database.write(partial(keys.add, name="test", key_mac=Keyring.open(directory).mac(BEARER_KEYS, key)))
+    database.close()
+    return key
+
+
+@attrs.frozen
+class Server:
+    """A running server: where, on what, and an administrator's way in."""
+
+    url: str
+    directory: Path
+    key: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, trust_env=False)
+
+    def anonymous(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, trust_env=False)
+
+
+@asynccontextmanager
+async def websocket(address: tuple[str, int]) -> AsyncIterator[trio_websocket.WebSocketConnection]:
+    """A connection to /room. The library leaves the stream open when the server closes first, so it is closed here."""
+    stream = await trio.open_tcp_stream(*address)
+    async with stream, trio.open_nursery() as nursery:
+        connection = await trio_websocket.wrap_client_stream(nursery, stream, "localhost", "/room")
+        yield connection
+        await connection.aclose()
+
+
+async def join_demo(server: Server, connection: trio_websocket.WebSocketConnection, call: str, name: str) -> str:
+    """Join the demo room; its uuid."""
+    async with server.client() as client:
+        room: str = (await client.get("/v1/rooms")).json()["rooms"][0]["uuid"]
+
+    async def ask(method: str, **params: Any) -> dict[str, Any]:
+        await connection.send_message(json.dumps({"id": "1", "method": method, "params": params}))
+        with trio.fail_after(5):
+            while True:
+                answer: dict[str, Any] = json.loads(await connection.get_message())
+                if "id" in answer:
+                    return answer
+
+    token = (await ask("authenticate", room=room, call_id=call, display_name=name))["result"]["auth_token"]
+    answer = await ask("join_room", auth_token=token, sdp="v=0", audio_muted=False, video_muted=False)
+    assert "result" in answer, answer
+    return room
+
+
+@pytest.fixture
+def http_settings() -> HttpSettings:
+    """What a test file overrides to serve with other settings."""
+    return HttpSettings(bind="127.0.0.1:0")
+
+
+@pytest.fixture
+async def server(tmp_path: Path, http_settings: HttpSettings) -> AsyncIterator[Server]:
+    """A server in this process."""
+    key = make_key(tmp_path)
+    send, receive = trio.open_memory_channel[Ready](1)
+    async with trio.open_nursery() as nursery:
+        start = partial(serve, engine_factory=FakeEngine, demo=True, announce=send.send_nowait)
+        nursery.start_soon(start, Config(http=http_settings), tmp_path)
+        with trio.fail_after(10):
+            ready = await receive.receive()
+        yield Server(ready.http, tmp_path, key)
+        nursery.cancel_scope.cancel()
+
+
+@attrs.frozen
+class Process:
+    """A server in a process of its own."""
+
+    popen: subprocess.Popen[bytes]
+    ready: dict[str, object]
+
+    @property
+    def url(self) -> str:
+        return str(self.ready["http"])
+
+    def kill(self) -> None:
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait(10)
+
+    def stop(self) -> int:
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(20)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, without anything that would configure Atrium."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("ATRIUM_")} | more
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts server processes and ends those that are left."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, directory: Path = tmp_path, **variables: str) -> Process:
+        command = [sys.executable, "-m", "tests.api.served", str(directory), *arguments]
+        popen = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), stdout=subprocess.PIPE)
+        started.append(popen)
+        assert popen.stdout is not None
+        line = popen.stdout.readline()
+        return Process(popen, json.loads(line))
+
+    yield start
+    for popen in started:
+        if popen.poll() is None:
+            popen.kill()
+        popen.wait(10)
+        assert popen.stdout is not None
+        popen.stdout.close()
+
+
+def atrium(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "api", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=60, check=False
+    )

@@ -1,0 +1,65 @@
+"""A media engine that only remembers, for tests of everything around it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import trio
+
+from sfu.settings import MediaSettings
+
+
+@attrs.frozen
+class FakeStats:
+    packets: int = 0
+
+
+class FakePeer:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def renegotiate(self, offer: str, wanted: Sequence[Any]) -> str:
+        return "answer"
+
+    def cut(self, kind: str, cut: bool) -> None:
+        pass
+
+    def stats(self) -> FakeStats:
+        return FakeStats()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeRoom:
+    def __init__(self) -> None:
+        self.peers: dict[str, FakePeer] = {}
+
+    def open_peer(self, name: str, offer: str, listener: Any) -> tuple[FakePeer, str]:
+        self.peers[name] = FakePeer()
+        listener.connected()
+        return self.peers[name], "answer"
+
+    def close(self) -> None:
+        self.peers.clear()
+
+
+class FakeEngine:
+    def __init__(self, settings: MediaSettings) -> None:
+        self.settings = settings
+        self.media = ("127.0.0.1:40000",)
+        self.running = False
+
+    def open_room(self, listener: Any) -> FakeRoom:
+        return FakeRoom()
+
+    def counters(self) -> Mapping[str, int]:
+        return {"packets_forwarded": 7, "drop_unknown_ssrc": 3}
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        self.running = True
+        try:
+            task_status.started()
+            await trio.sleep_forever()
+        finally:
+            self.running = False

@@ -1,0 +1,209 @@
+"""Contract room-api, section 2: the REST of persistent rooms, over real sockets."""
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from api.limits import BODY_BYTES, KEY_CHARS, ROOM_MEMBERS
+from tests.api.conftest import Server
+
+SOMEBODY = "7f3f8c5e-5f0e-4b8e-9a53-0d3c5a1a2b3c"
+
+
+async def create(client: httpx.AsyncClient, **room: Any) -> httpx.Response:
+    return await client.post("/v1/rooms", json={"room": room})
+
+
+def is_error(response: httpx.Response, status: int) -> bool:
+    error = response.json()["error"]
+    return response.status_code == status == error["code"] and isinstance(error["message"], str)
+
+
+async def test_a_room_is_made_with_defaults(server: Server) -> None:
+    async with server.client() as client:
+        response = await create(client, name="  Kitchen ")
+        room = response.json()["room"]
+        assert response.status_code == 201
+        assert response.headers["location"] == f"/v1/rooms/{room['uuid']}"
+        assert (await client.get(response.headers["location"])).json() == {"room": room}
+    assert uuid.UUID(room.pop("uuid")).version == 4
+    for moment in (room.pop("created_at"), room.pop("updated_at")):
+        assert moment.endswith("Z")
+        assert datetime.fromisoformat(moment).tzinfo is not None
+    assert room == {
+        "name": "Kitchen",
+        "open": False,
+        "force_password": False,
+        "force_waiting_room": False,
+        "has_password": False,
+        "members": [],
+    }
+
+
+async def test_a_room_is_made_with_everything_and_the_password_is_never_told(server: Server) -> None:
+    wanted = {
+        "open": True,
+        "force_password": True,
+        "force_waiting_room": True,
+        "members": [{"user_id": SOMEBODY.upper(), "admin": True}],
+    }
+    async with server.client() as client:
+        response = await create(client, name="x" * 255, password="s3cr3t-pass", **wanted)
+    assert "s3cr3t-pass" not in response.text
+    room = response.json()["room"]
+    assert room["has_password"]
+    assert {key: room[key] for key in wanted} == wanted | {"members": [{"user_id": SOMEBODY, "admin": True}]}
+    assert b"s3cr3t-pass" not in b"".join(path.read_bytes() for path in server.directory.iterdir())
+
+
+async def test_rooms_are_listed_oldest_first(server: Server) -> None:
+    async with server.client() as client:
+        made = [(await create(client, name=name)).json()["room"] for name in ("one", "two")]
+        listed = (await client.get("/v1/rooms")).json()["rooms"]
+    assert listed[1:] == made
+    assert listed[0]["name"] == "demo"
+
+
+async def test_a_removed_room_is_gone(server: Server) -> None:
+    async with server.client() as client:
+        place = (await create(client, name="x")).headers["location"]
+        response = await client.delete(place)
+        assert (response.status_code, response.content) == (204, b"")
+        assert is_error(await client.delete(place), 404)
+        assert is_error(await client.get(place), 404)
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        {},
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 256},
+        {"name": 7},
+        {"name": None},
+        {"name": "half \ud800 a pair"},
+        {"name": "nul \0"},
+        {"name": "x", "colour": "red"},
+        {"name": "x", "uuid": SOMEBODY},
+        {"name": "x", "open": "true"},
+        {"name": "x", "open": 1},
+        {"name": "x", "open": None},
+        {"name": "x", "password": ""},
+        {"name": "x", "password": "p" * 129},
+        {"name": "x", "password": 1234},
+        {"name": "x", "force_password": True},
+        {"name": "x", "force_password": True, "password": None},
+        {"name": "x", "members": None},
+        {"name": "x", "members": {}},
+        {"name": "x", "members": [SOMEBODY]},
+        {"name": "x", "members": [{}]},
+        {"name": "x", "members": [{"user_id": "bob"}]},
+        {"name": "x", "members": [{"user_id": SOMEBODY, "admin": "yes"}]},
+        {"name": "x", "members": [{"user_id": SOMEBODY, "name": "Bob"}]},
+        {"name": "x", "members": [{"user_id": SOMEBODY}, {"user_id": SOMEBODY.upper(), "admin": True}]},
+        {"name": "x", "members": [{"user_id": str(uuid.UUID(int=n))} for n in range(ROOM_MEMBERS + 1)]},
+    ],
+)
+async def test_an_unfit_room_is_422_and_not_made(server: Server, room: dict[str, Any]) -> None:
+    body = json.dumps({"room": room})
+    async with server.client() as client:
+        response = await client.post("/v1/rooms", content=body, headers={"Content-Type": "application/json"})
+        assert is_error(response, 422)
+        assert len((await client.get("/v1/rooms")).json()["rooms"]) == 1
+
+
+async def test_the_422_names_what_is_wrong(server: Server) -> None:
+    async with server.client() as client:
+        response = await create(client, name="x", members=[{"user_id": SOMEBODY, "admin": 1}], colour="red")
+    message = response.json()["error"]["message"]
+    assert "room.members[0].admin: must be true or false" in message
+    assert "room.colour: unknown key" in message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"null", b"[]", b"{}", b'{"room": null}', b'{"room": []}', b'{"room": {"name": NaN}}', b"\xff", b"[" * 100_000],
+)  # fmt: skip
+async def test_a_body_without_an_object_room_is_400(server: Server, body: bytes) -> None:
+    async with server.client() as client:
+        response = await client.post("/v1/rooms", content=body, headers={"Content-Type": "application/json"})
+    assert is_error(response, 400)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None])
+async def test_another_media_type_is_415(server: Server, kind: str | None) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    async with server.client() as client:
+        assert is_error(await client.post("/v1/rooms", content=b'{"room": {"name": "x"}}', headers=headers), 415)
+
+
+async def test_the_charset_of_json_may_be_said(server: Server) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    async with server.client() as client:
+        response = await client.post("/v1/rooms", content=b'{"room": {"name": "x"}}', headers=headers)
+    assert response.status_code == 201
+
+
+async def test_a_body_above_the_limit_is_413(server: Server) -> None:
+    async with server.client() as client:
+        headers = {"Content-Type": "application/json"}
+        response = await client.post("/v1/rooms", content=b" " * (BODY_BYTES + 1), headers=headers)
+    assert is_error(response, 413)
+
+
+@pytest.mark.parametrize("path", ["nonsense", "%00", "7f3f8c5e", SOMEBODY, "a" * 500, "%2e%2e%2fhealthz"])
+async def test_what_names_no_room_is_404(server: Server, path: str) -> None:
+    async with server.client() as client:
+        response = await client.request("GET", httpx.URL(server.url).copy_with(raw_path=f"/v1/rooms/{path}".encode()))
+    assert is_error(response, 404)
+
+
+async def test_a_method_that_a_path_lacks_is_405(server: Server) -> None:
+    async with server.client() as client:
+        response = await client.patch("/v1/rooms")
+    assert is_error(response, 405)
+    assert {"GET", "POST"} <= set(response.headers["allow"].replace(" ", "").split(","))
+
+
+REQUESTS = [
+    ("GET", "/v1/rooms"),
+    ("POST", "/v1/rooms"),
+    ("GET", f"/v1/rooms/{SOMEBODY}"),
+    ("DELETE", f"/v1/rooms/{SOMEBODY}"),
+    ("GET", "/v1/rooms/a/b/c"),
+    ("GET", "/v1/live/rooms"),
+    ("GET", f"/v1/live/rooms/{SOMEBODY}"),
+    ("DELETE", f"/v1/live/rooms/{SOMEBODY}"),
+]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer wrong", "Basic {key}", "{key}", f"Bearer {'k' * (KEY_CHARS + 1)}", "Bearer ü"],
+)  # fmt: skip
+async def test_without_a_good_key_all_is_401(server: Server, authorization: str | None) -> None:
+    line = (authorization or "").format(key=server.key).encode()
+    headers = {} if authorization is None else {b"Authorization": line}
+    async with server.anonymous() as client:
+        for method, path in REQUESTS:
+            response = await client.request(method, path, headers=headers)
+            assert is_error(response, 401), path
+            assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_the_word_bearer_has_no_case(server: Server) -> None:
+    async with server.anonymous() as client:
+        response = await client.get("/v1/rooms", headers={"Authorization": f"bEARER {server.key}"})
+    assert response.status_code == 200
+
+
+async def test_other_paths_below_v1_answer_in_the_shape_of_s_connector(server: Server) -> None:
+    async with server.anonymous() as client:
+        response = await client.get("/v1/sessions/unknown")
+    assert (response.status_code, set(response.json())) == (404, {"status", "message"})
+    assert response.json()["status"] is False
