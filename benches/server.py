@@ -1,0 +1,92 @@
+"""The server that is measured: the real command in a process of its own, with a data directory that is thrown away.
+
+With `holder` it is the same command, started by a few lines that also run a thread which takes the GIL for as long as
+it is told to (in µs, on stdin), the way a C extension does that forgets to release it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from benches import machine
+from benches.child import Child, ChildFailed, started
+
+START_S: Final = 60.0
+LAST_WORDS: Final = 3000
+SETTINGS: Final = {"ATRIUM_HTTP_DRAIN_DEADLINE_S": "0"}  # nobody here waits for a call to end
+
+# ctypes.PyDLL calls without releasing the GIL. os.read, because nobody may hold sys.stdin's lock at the exit.
+HOLDER: Final = """\
+import ctypes, os, sys, threading
+
+def hold():
+    while wanted := os.read(0, 64):
+        ctypes.PyDLL(None).usleep(int(wanted))
+
+threading.Thread(target=hold, daemon=True).start()
+sys.argv[0] = "atrium"
+from api.commands import main
+main()
+"""
+
+
+@attrs.frozen
+class Server:
+    child: Child
+    websocket: str
+    room: str
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    async def hold_gil(self, seconds: float) -> None:
+        await self.child.stdin.send_all(b"%d\n" % int(seconds * 1e6))
+
+
+@asynccontextmanager
+async def serving(data: Path, holder: bool = False) -> AsyncIterator[Server]:
+    """One worker on a free port, with the open room of `--demo`."""
+    log = data / "server.log"
+    data.mkdir()
+    command = ["-c", HOLDER] if holder else ["-m", "api"]
+    flags = ["--data", str(data), "--http", "127.0.0.1:0", "--media", "127.0.0.1:0", "--workers", "1", "--demo"]
+    try:
+        key = await _add_key(data)
+        async with started("the server", [*command, "serve", *flags], log, SETTINGS) as child:
+            os.sched_setaffinity(child.pid, machine.cores()[0])
+            with trio.fail_after(START_S):
+                line = await child.lines.next()
+            if not line:
+                raise ChildFailed("the server ended before it was ready")
+            http = json.loads(line)["http"]
+            room = await trio.to_thread.run_sync(_open_room, http, key)
+            yield Server(child, http.replace("http", "ws", 1) + "/room", room)
+    except (ChildFailed, subprocess.CalledProcessError, trio.TooSlowError) as error:
+        words = log.read_text(errors="replace")[-LAST_WORDS:] if log.exists() else ""
+        raise ChildFailed(f"{error}\n{words}".rstrip()) from error
+
+
+async def _add_key(data: Path) -> str:
+    done = await trio.run_process(
+        [sys.executable, "-m", "api", "key", "add", "--name", "bench", "--data", str(data), "--json"],
+        capture_stdout=True,
+    )
+    return str(json.loads(done.stdout)["key"])
+
+
+def _open_room(http: str, key: str) -> str:
+    """The uuid of the room that anybody may enter."""
+    request = urllib.request.Request(f"{http}/v1/rooms", headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        rooms = json.load(response)["rooms"]
+    return next(str(room["uuid"]) for room in rooms if room["open"])
