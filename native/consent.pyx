@@ -1,6 +1,6 @@
 """Consent checks, answered where they arrive; consent.pxd states the rules."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from native.os cimport EAGAIN, ENOBUFS, MSG_DONTWAIT, errno, sendto, sockaddr

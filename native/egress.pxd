@@ -5,7 +5,7 @@ encrypted in place. Packets of one size to one peer lie end to end and leave as 
 (the last may be shorter); all messages of a batch leave by one sendmmsg. Nothing is delayed: the
 batch is what one receive call brought.
 
-Nothing here allocates. What cannot be sent is dropped and counted by its reason.
+Nothing here allocates (libsrtp does, once, at the first packet of an SSRC). What cannot be sent is dropped and counted by its reason.
 """
 
 from libc.stdint cimport uint8_t, uint16_t

@@ -3,7 +3,7 @@
 Sections: RFC 3550 (numbering), RFC 8285 (extensions), RFC 4588 (retransmission), RFC 5104 and 4585 (PLI).
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from native.codecs cimport CODEC_VP8, vp8_map_switch, vp8_rewrite
@@ -17,7 +17,7 @@ from native.pool cimport MAX_ELEMENTS, PACKET_BYTES, Packet, packet_drop, packet
 from native.ring cimport ring_commit, ring_reserve
 from native.rtcp cimport rtcp_put_pli
 from native.rtp cimport (
-    EXT_MID, EXT_ORIENTATION, EXT_SEND_TIME, EXT_TWCC, ONE_BYTE_PROFILE, RTP_HEADER, TWO_BYTE_PROFILE, put_u16, put_u24,
+    EXT_MID, EXT_SEND_TIME, EXT_TWCC, ONE_BYTE_PROFILE, RTP_HEADER, TWO_BYTE_PROFILE, put_u16, put_u24,
     put_u32,
 )
 from native.seqmap cimport (
@@ -199,10 +199,18 @@ cdef void flush(Worker *w, Sender *sender) noexcept nogil:
             i += sent
         elif errno == EINTR:
             continue
-        elif train.count > 1 and (errno == EINVAL or errno == EIO or errno == EOPNOTSUPP):
-            # The kernel or the device refuses segmentation: from now on packets go one by one.
+        elif train.count > 1 and errno == EMSGSIZE:
+            # Segments above the path's MTU are refused, single packets are fragmented: this train's affair alone.
             w.counters[C_GSO_REFUSED] += 1
-            sender.segments = 0
+            send_cut(w, sender, train)
+            i += 1
+        elif train.count > 1 and (errno == EINVAL or errno == EIO or errno == EOPNOTSUPP):
+            # Refused as a train. If its packets then go one by one, the kernel or the device does not segment, and is not
+            # asked again; else the address is none.
+            w.counters[C_GSO_REFUSED] += 1
+            if send_cut(w, sender, train):
+                sender.segments = 0
+            i += 1
         elif errno == EAGAIN or errno == ENOBUFS:
             # The socket's buffer is full, and waiting would delay everybody: the rest of the batch is lost.
             while i < n:
@@ -225,17 +233,20 @@ cdef inline uint32_t leading(Sender *sender, uint32_t i, uint32_t n) noexcept no
     return end - i
 
 
-cdef void send_cut(Worker *w, Sender *sender, Train *train) noexcept nogil:
-    """A train as single datagrams, for kernels without UDP_SEGMENT."""
+cdef bint send_cut(Worker *w, Sender *sender, Train *train) noexcept nogil:
+    """A train as single datagrams, for kernels without UDP_SEGMENT. False if some could not be sent so either."""
     cdef uint32_t at = 0
     cdef uint32_t size
+    cdef bint whole = True
     while at < train.bytes:
         size = min(train.segment, train.bytes - at)
         if sendto(
             sender.fd, sender.arena + train.at + at, size, MSG_DONTWAIT, <sockaddr *>&train.peer.remote, train.peer.remote_size
         ) < 0:
             w.counters[C_DROP_SEND_FULL if errno == EAGAIN or errno == ENOBUFS else C_DROP_SEND_ERROR] += 1
+            whole = False
         at += size
+    return whole
 
 
 cdef void flush_all(Worker *w) noexcept nogil:
@@ -355,6 +366,8 @@ cdef void retransmit(Worker *w, Subscription *s, uint16_t out_seq) noexcept nogi
     cdef uint32_t source
     cdef uint16_t seq
     cdef uint8_t rtx
+    if s.peer.srtp_out == NULL or s.peer.remote_size == 0:
+        return
     if not seqmap_reverse(&s.seqmap, out_seq, &seq, &source) or source != s.source:
         w.counters[C_DROP_RTX_UNKNOWN] += 1
         return
@@ -402,7 +415,9 @@ cdef void send_rtcp(Worker *w, Peer *peer, uint8_t *packet, int size) noexcept n
 
 
 cdef void request_key(Worker *w, Publication *p) noexcept nogil:
-    """A subscriber needs a key frame: ask at once, or when the last request is old enough."""
+    """A subscriber needs a key frame: ask at once, or when the last request is old enough. Sound has none."""
+    if p.kind != KIND_VIDEO:
+        return
     p.key_wanted = 1
     send_pending_key_request(w, p)
 

@@ -1,9 +1,8 @@
 """RTCP of a worker; feedback.pxd states the rules."""
 
 from libc.stdint cimport int64_t, uint16_t, uint64_t
-from libc.string cimport memcpy
 
-from native.crypto cimport SRTP_OK, SRTP_TRAILER
+from native.crypto cimport SRTP_OK
 from native.egress cimport flush_all, request_key, retransmit, send_pending_key_request, send_rtcp
 from native.history cimport history_trim
 from native.notice cimport post_small
@@ -12,7 +11,7 @@ from native.reception cimport (
 )
 from native.ring cimport ring_commit, ring_reserve
 from native.rtcp cimport (
-    RTCP_KIND_BYE, RTCP_KIND_FIR, RTCP_KIND_NACK, RTCP_KIND_PLI, RTCP_KIND_RR, RTCP_KIND_SR, RTCP_MAX_BLOCKS, ReportBlock, RtcpView, SenderInfo,
+    RTCP_KIND_BYE, RTCP_KIND_FIR, RTCP_KIND_NACK, RTCP_KIND_PLI, RTCP_KIND_RR, RTCP_KIND_SR, ReportBlock, RtcpView, SenderInfo,
     rtcp_begin, rtcp_block, rtcp_bye, rtcp_fir, rtcp_fir_count, rtcp_kind, rtcp_media_ssrc, rtcp_nack, rtcp_nack_count,
     rtcp_next, rtcp_put_cname, rtcp_put_nack, rtcp_put_rr, rtcp_put_sr, rtcp_sr,
 )
@@ -21,18 +20,21 @@ from native.speaker cimport speakers_speaking
 from native.state cimport (
     C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
     CROSS_CLOCK, MAX_INCOMING, MAX_SECTIONS,
-    NOTICE_SPEAKER, Bus, Cross, Notice, Remote, Route, Subscription,
+    NOTICE_SPEAKER, Bus, Cross, Route, Subscription,
 )
 from native.twcc cimport twcc_due, twcc_feedback
 
 cdef enum:
     REPORT_NS = 1_000_000_000
+    MEDIA_TIME_US = 1 << 40         # 12 days: a sender's clock may say anything
     TURN_NS = 10_000_000            # sender reports are spread over a second: each turn serves one slot in TURNS
     TURNS = 100
     NTP_EPOCH_S = 2208988800        # 1900 to 1970
+    TRIM_NS = 500_000_000
     HISTORY_NS = 2_000_000_000      # nobody asks for what is older
     FEEDBACK_BYTES = 1100           # one RTCP datagram, its SRTP trailer not counted
     NACK_PAIRS = 64
+    CLOCK_STEP_NS = 1_000_000_000   # so much at once is a clock that was set
     CLOCK_DRIFT_SHIFT = 6           # a delay above the smallest seen counts for a 64th: drift, not queueing
 
 
@@ -108,7 +110,7 @@ cdef inline Publication *publication_of(Peer *peer, uint32_t ssrc) noexcept nogi
 
 cdef inline Publication *flowing(Worker *w, Subscription *s) noexcept nogil:
     cdef Publication *p = w.publications[s.flowing_slot]
-    if s.source == 0 or p == NULL or p.key != s.flowing_key:
+    if s.source == 0 or s.config.silent or p == NULL or p.key != s.flowing_key:
         return NULL
     return p
 
@@ -192,6 +194,8 @@ cdef void sender_report(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
     cdef SenderInfo info
     cdef Publication *p
     cdef int64_t theirs, offset
+    cdef int64_t before = peer.ntp_offset_ns
+    cdef uint32_t i
     if rtcp_sr(view, &info) != 0:
         return
     p = publication_of(peer, info.ssrc)
@@ -202,11 +206,18 @@ cdef void sender_report(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
         return  # RFC 3550 6.4.1: it has no clock
     theirs = <int64_t>info.ntp_hi * 1_000_000_000 + <int64_t>((<uint64_t>info.ntp_lo * 1_000_000_000) >> 32)
     offset = <int64_t>w.now - theirs
-    if not peer.ntp_known or offset < peer.ntp_offset_ns:
+    if not peer.ntp_known or offset < peer.ntp_offset_ns or offset - peer.ntp_offset_ns > CLOCK_STEP_NS:
         peer.ntp_offset_ns = offset
         peer.ntp_known = 1
     else:
         peer.ntp_offset_ns += (offset - peer.ntp_offset_ns) >> CLOCK_DRIFT_SHIFT
+    for i in range(peer.n_publications):
+        # What was placed by another offset moves along, so that the peer's streams stay together.
+        if peer.publications[i] != p and peer.publications[i].clock_reported and peer.ntp_offset_ns != before:
+            set_clock(
+                w, peer.publications[i], peer.publications[i].clock_ts,
+                peer.publications[i].clock_ns + <uint64_t>(peer.ntp_offset_ns - before),
+            )
     p.clock_reported = 1
     set_clock(w, p, info.rtp_ts, <uint64_t>(theirs + peer.ntp_offset_ns))
 
@@ -254,6 +265,9 @@ cdef void tick(Worker *w) noexcept nogil:
     cdef uint32_t i
     cdef Bus *bus
     cdef uint64_t turn = w.now // TURN_NS
+    cdef bint trim = w.now > HISTORY_NS and w.now - w.last_trim_ns >= TRIM_NS
+    if trim:
+        w.last_trim_ns = w.now
     for i in range(w.n_publishers):
         tell_publisher(w, w.publishers[i])
     # After a pause nobody is owed the turns that were missed.
@@ -274,7 +288,7 @@ cdef void tick(Worker *w) noexcept nogil:
         if w.publications[i] != NULL:
             if w.publications[i].is_mirror:
                 send_pending_key_request(w, w.publications[i])
-            if w.turn % TURNS < 2 and w.now > HISTORY_NS:
+            if trim:
                 history_trim(&w.publications[i].history, w.now - HISTORY_NS, &w.pool)
 
 
@@ -358,6 +372,7 @@ cdef void tell_subscriber(Worker *w, Peer *peer) noexcept nogil:
 cdef inline uint32_t media_time(uint64_t now, uint64_t then, uint32_t clock) noexcept nogil:
     """The units of `clock` Hz from `then` to `now`, which may lie before it."""
     cdef int64_t us = (<int64_t>now - <int64_t>then) // 1000
+    us = max(min(us, <int64_t>MEDIA_TIME_US), -<int64_t>MEDIA_TIME_US)
     return <uint32_t>(us * <int64_t>clock // 1_000_000)
 
 

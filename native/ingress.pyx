@@ -1,14 +1,14 @@
 """What reaches a worker; ingress.pxd states the rules."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from native.codecs cimport is_keyframe_start
 from native.consent cimport consent_answered
-from native.crypto cimport SRTP_AUTH_FAIL, SRTP_OK, SRTP_REPLAY_FAIL, SRTP_REPLAY_OLD
+from native.crypto cimport SRTP_OK, SRTP_REPLAY_FAIL, SRTP_REPLAY_OLD
 from native.egress cimport flush_all, forward, request_key
 from native.feedback cimport rtcp_arrived, set_clock
-from native.history cimport history_clear, history_get, history_put
+from native.history cimport history_clear, history_put, history_trim
 from native.notice cimport post_datagram
 from native.os cimport (
     AF_INET, AF_INET6, MSG_DONTWAIT, MSG_TRUNC, get_segment, mmsghdr, recvmmsg, sockaddr_in, sockaddr_in6,
@@ -20,7 +20,7 @@ from native.reception cimport (
 )
 from native.ring cimport ring_peek, ring_release
 from native.rtp cimport (
-    EXT_LEVEL, EXT_MID, EXT_NONE, EXT_ORIENTATION, EXT_TWCC, ExtElement, RtpView, get_u16, rtp_element, rtp_header,
+    EXT_LEVEL, EXT_MID, EXT_ORIENTATION, EXT_TWCC, ExtElement, RtpView, get_u16, rtp_element, rtp_header,
     rtp_payload,
 )
 from native.speaker cimport (
@@ -32,13 +32,14 @@ from native.state cimport (
     C_DROP_SRTP_AUTH, C_DROP_SRTP_OLD, C_DROP_SRTP_REPLAY, C_DROP_SSRC_LIMIT, C_DROP_STALE_ROUTE, C_DROP_TRUNCATED,
     C_DROP_UNKNOWN_ADDRESS, C_DROP_UNKNOWN_PAYLOAD, C_DROP_UNKNOWN_SSRC, C_RECEIVED, C_RTX_RECEIVED, CROSS_CLOCK,
     CROSS_KEY_REQUEST, CROSS_PACKET, KIND_AUDIO, KIND_VIDEO, MAX_INCOMING, MAX_LEARNED, MAX_PUBLICATIONS, NO_LEVEL, NO_SECTION,
-    NOTICE_DTLS, NOTICE_STUN, RECEIVE_BYTES, RECEIVE_CONTROL_BYTES, RECEIVE_MESSAGES, Address, Bus, Cross,
+    NOTICE_DTLS, NOTICE_STUN, RECEIVE_CONTROL_BYTES, RECEIVE_MESSAGES, Address, Bus, Cross,
     Incoming, PayloadType, Peer, PeerConfig, Publication, Receiver,
 )
 from native.table cimport address_equal, address_find
 from native.twcc cimport twcc_arrived
 
 cdef enum:
+    HISTORY_SHORT_NS = 300_000_000  # what a stream keeps when memory is at its ceiling
     ROUNDS = 4  # receive calls on one socket before the others have their turn
 
 
@@ -262,6 +263,10 @@ cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept n
             clock_by_arrival(w, p, view.ts)
 
     packet = pool_take(&w.pool)
+    if packet == NULL and w.now > HISTORY_SHORT_NS:
+        # At the ceiling what is new counts for more than what might be asked for again.
+        history_trim(&p.history, w.now - HISTORY_SHORT_NS, &w.pool)
+        packet = pool_take(&w.pool)
     if packet == NULL:
         w.counters[C_DROP_POOL_FULL] += 1
         return
@@ -330,7 +335,15 @@ cdef Incoming *learn(Peer *peer, RtpView *view, PayloadType *type, uint8_t *mid,
 
 
 cdef void begin_source(Worker *w, Publication *p, uint32_t ssrc) noexcept nogil:
-    """A publication's stream begins, or begins anew under another SSRC."""
+    """A publication's stream begins, or begins anew under another SSRC.
+
+    Stragglers of the old one are nobody's from here on: each would throw everybody back and forth.
+    """
+    cdef uint32_t i
+    if p.ssrc:
+        for i in range(p.peer.n_incoming):
+            if p.peer.incoming[i].ssrc != ssrc and p.peer.incoming[i].publication == p:
+                p.peer.incoming[i].publication = NULL
     p.ssrc = ssrc
     reception_init(&p.reception, p.clock)
     new_source(w, p)

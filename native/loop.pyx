@@ -11,20 +11,20 @@ from native.history cimport history_clear
 from native.ingress cimport arrive_from_others, name_dominant, receive
 from native.os cimport (
     AF_INET, AF_INET6, EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, close, epoll_create1,
-    epoll_ctl, epoll_event, epoll_wait, eventfd, load_u32, now_ns, read, sockaddr_in, sockaddr_in6, store_u32, wall_ns,
+    epoll_ctl, epoll_event, epoll_wait, eventfd, exchange_u32, load_u32, now_ns, read, sockaddr_in, sockaddr_in6, wall_ns,
 )
-from native.pool cimport packet_drop, pool_close, pool_open
+from native.pool cimport pool_close, pool_open
 from native.ring cimport ring_close, ring_commit, ring_free, ring_open, ring_peek, ring_release, ring_reserve
 from native.rtp cimport put_u16, send_time
 from native.speaker cimport speakers_remove
 from native.state cimport (
-    ARENA_BYTES, CROSS_PACKET, MAX_PEERS, MAX_PUBLICATIONS, OP_ADDRESS_ADD, OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT,
+    ARENA_BYTES, MAX_PEERS, MAX_PUBLICATIONS, OP_ADDRESS_ADD, OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT,
     OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE, OP_PEER_KEYS, OP_PEER_OPEN,
     OP_PUBLICATION_BUS, OP_PUBLICATION_CLOSE, OP_PUBLICATION_CUT, OP_PUBLICATION_OPEN, OP_SUBSCRIPTION_CLOSE,
     OP_SUBSCRIPTION_OPEN, OP_SWAP, RECEIVE_BYTES, RECEIVE_MESSAGES, Address, AddressEntry, Bus, Command, Cross, Notice,
-    Peer, PeerConfig, Publication, Sender, Subscription,
+    Peer, PeerConfig, Publication, Subscription,
 )
-from native.table cimport address_put, address_remove
+from native.table cimport address_equal, address_put, address_remove
 
 cdef enum:
     COMMANDS = 4096
@@ -34,7 +34,7 @@ cdef enum:
     ADDRESSES = 65536    # eight paths a peer, half full
     TICK_NS = 10_000_000       # feedback is looked after when so much time has passed and something wakes us …
     TICK_LATE_NS = 20_000_000  # … or, if nothing does, after so much
-    ACTIVE_NS = 2_000_000_000  # without media for so long, the tick sleeps
+    ACTIVE_NS = 4_000_000_000  # without media for so long, the tick sleeps: by then it has emptied the histories
     EVENTS = 32
     WAKE = 0xFFFFFFFF    # the eventfd among the sockets' indices
 
@@ -134,15 +134,17 @@ cdef void worker_run(Worker *w) noexcept nogil:
         n = epoll_wait(w.epoll, events, EVENTS, timeout)
         w.now = now_ns()
         w.send_time = send_time(w.now)
-        # First the flag, then the rings: whoever fills a ring now wakes us once more.
-        store_u32(&w.awake, 0)
+        # The eventfd, then the flag, then the rings: whoever fills a ring from now on wakes us once more. An exchange,
+        # because a plain store may become visible after the rings were read.
+        for k in range(n):
+            if events[k].data.u32 == <uint32_t>WAKE:
+                read(w.wake, &drained, 8)
+        exchange_u32(&w.awake, 0)
         commands(w)
         if w.n_workers > 1:
             arrive_from_others(w)
         for k in range(n):
-            if events[k].data.u32 == <uint32_t>WAKE:
-                read(w.wake, &drained, 8)
-            else:
+            if events[k].data.u32 != <uint32_t>WAKE:
                 receive(w, <int>events[k].data.u32)
         if w.now - w.last_tick_ns >= TICK_NS:
             tick(w)
@@ -205,6 +207,10 @@ cdef void obey(Worker *w, Command *c) noexcept nogil:
     elif c.op == OP_ADDRESS_REMOVE:
         address_remove(&w.addresses, &c.address, peer)
         w.last_peer = NULL
+        if address_equal(&c.address, &peer.selected):
+            # RFC 7675 5.1: nothing is sent where consent has ended, until another path is selected.
+            peer.remote_size = 0
+            peer.selected.family = 0
     elif c.op == OP_ADDRESS_SELECT:
         select_address(peer, &c.address)
     elif c.op == OP_PUBLICATION_OPEN:

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from native.os cimport exchange_u32, write
 from native.ring cimport ring_commit, ring_free, ring_reserve
-from native.state cimport C_DROP_STUN_RING, C_NOTICES, NOTICE_BYTES, Notice
+from native.state cimport C_DROP_NOTICE_RING_FULL, C_NOTICES, NOTICE_BYTES, Notice
 
 cdef enum:
     RESERVE = 64  # slots that only small news may take
@@ -26,7 +26,7 @@ cdef bint post_datagram(
     cdef uint64_t left = ring_free(&w.notices)
     cdef Notice *notice
     if size > NOTICE_BYTES or left <= (RESERVE if known else (w.notices.mask + 1) // 2):
-        w.counters[C_DROP_STUN_RING] += 1
+        w.counters[C_DROP_NOTICE_RING_FULL] += 1
         return False
     notice = <Notice *>ring_reserve(&w.notices)
     notice.kind = kind

@@ -8,7 +8,8 @@ The control side's own book-keeping is plain Python: which subscription hears wh
 whenever it changes. Nothing here is called at packet rate.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -23,7 +24,7 @@ from native.consent cimport hmac_key
 from native.crypto cimport srtp_call
 from native.egress cimport wake_worker
 from native.loop cimport worker_close, worker_open, worker_run
-from native.os cimport load_u32, now_ns, store_u32, usleep
+from native.os cimport exchange_u32, load_u32, now_ns, store_u32, usleep
 from native.pool cimport Packet
 from native.reception cimport reception_init
 from native.ring cimport ring_commit, ring_peek, ring_release, ring_reserve
@@ -34,7 +35,7 @@ from native.seqmap cimport seqmap_init, tsmap_init
 from native.speaker cimport SPEAKER_NONE, level_init, speakers_init
 from native.state cimport (
     KIND_AUDIO, KIND_VIDEO, MAX_CNAME, MAX_FORMATS, MAX_INCOMING, MAX_PEERS, MAX_PUBLICATIONS, MAX_SECTIONS, MAX_SOCKETS,
-    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_DTLS, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
+    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
     OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT, OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE,
     OP_PEER_KEYS, OP_PEER_OPEN, OP_PUBLICATION_BUS, OP_PUBLICATION_CLOSE, OP_PUBLICATION_CUT, OP_PUBLICATION_OPEN,
     OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Consent, Notice, Peer, PeerConfig, Publication,
@@ -130,6 +131,7 @@ cdef tuple path_of(Address *a):
     return (a.sock, socket.inet_ntop(socket.AF_INET6, (<char *>a.ip)[:16]), a.port)
 
 
+@cython.no_gc_clear  # or a collected cycle would empty `_live` before its blocks are freed
 cdef class Plane:
     """N workers, each to be run by a thread of its own (`run`), and what they have in common."""
 
@@ -257,7 +259,7 @@ cdef class Plane:
             os.eventfd_read(self.notify)
         except BlockingIOError:
             pass
-        store_u32(&self.notified, 0)
+        exchange_u32(&self.notified, 0)  # before the rings are looked at, as in the workers' loop
         for i in range(self.n_workers):
             w = self.workers[i]
             self._reclaim(w)
@@ -281,7 +283,9 @@ cdef class Plane:
         data = (<char *>notice.data)[:notice.size]
         if notice.kind == NOTICE_STUN:
             return StunArrived(w.index, path_of(&notice.address), data, peer if notice.known else None)
-        return None if peer is None else DtlsArrived(path_of(&notice.address), data, peer)
+        path = path_of(&notice.address)
+        # The slot may have another tenant since.
+        return None if peer is None or path not in (<PlanePeer>peer)._paths else DtlsArrived(path, data, peer)
 
     cdef void _reclaim(self, Worker *w):
         """Free what a worker has given back."""
@@ -308,6 +312,8 @@ cdef class Plane:
         """Queue a command and wake the worker."""
         cdef Command *slot
         cdef int tries = 0
+        if load_u32(&w.stop):
+            return 0  # the worker ends; its blocks are freed with the plane
         while True:
             self._reclaim(w)
             slot = <Command *>ring_reserve(&w.commands)
@@ -360,7 +366,10 @@ cdef class Plane:
 
 
 cdef class PlanePeer:
-    """One transport on a worker: a path, keys, what it publishes and subscribes to."""
+    """One transport on a worker: a path, keys, what it publishes and subscribes to.
+
+    After `close` the worker may have given its block back: later calls change nothing, and no report may be asked for.
+    """
 
     cdef Plane plane
     cdef Worker *worker
@@ -399,10 +408,13 @@ cdef class PlanePeer:
     def set_keys(self, profile: str, inbound: bytes, outbound: bytes) -> None:
         """Install the DTLS handshake's keys (RFC 5764 4.2). `profile` is one of srtp.PROFILES."""
         cdef Command command
-        cdef list sessions = [srtp.session(profile, inbound, True), srtp.session(profile, outbound, False)]
+        cdef list sessions
+        if self.closed:
+            return
+        sessions = [srtp.session(profile, inbound, True), srtp.session(profile, outbound, False)]
         _, _, trailer, index_at = srtp.PROFILES[profile]
-        # The sessions live as long as the peer's block: until the worker has given that back.
-        self.plane._live[<uint64_t>self.peer] = sessions
+        # The sessions live as long as the peer's block, replaced ones too: until the worker has given that back.
+        self.plane._live[<uint64_t>self.peer] = (self.plane._live[<uint64_t>self.peer] or []) + sessions
         command.op = OP_PEER_KEYS
         command.a = self.peer
         command.b = <void *><uint64_t>srtp.pointer(sessions[0])
@@ -429,7 +441,7 @@ cdef class PlanePeer:
         cdef Consent *consent
         cdef bytes name = username.encode()
         cdef bytes key = password.encode()
-        if len(name) > MAX_USERNAME:
+        if self.closed or len(name) > MAX_USERNAME:
             return
         consent = <Consent *>self.plane._make(sizeof(Consent), None)
         memcpy(consent.username, <char *>name, len(name))
@@ -439,16 +451,20 @@ cdef class PlanePeer:
 
     def disagree(self) -> None:
         """Every check goes to the control plane again: credentials are about to change."""
+        if self.closed:
+            return
         self.plane._command(self.worker, OP_SWAP, &self.peer.consent, NULL, 0)
 
     def check_age_s(self):
         """Seconds since the worker last answered a check, None if it never did."""
-        cdef uint64_t last = self.peer.last_check_ns
+        cdef uint64_t last = 0 if self.closed else self.peer.last_check_ns
         cdef uint64_t now = now_ns()
         return None if last == 0 else max(<int64_t>(now - last), 0) / 1e9
 
     cdef int _address(self, int op, tuple path) except -1:
         cdef Command command
+        if self.closed:
+            return 0
         command.op = op
         command.a = self.peer
         command.address = make_address(path)
@@ -465,6 +481,8 @@ cdef class PlanePeer:
         cdef PlanePublication publication
         cdef bytes raw
         cdef int kind, pt, at
+        if self.closed:
+            return
         if len(sections) > MAX_SECTIONS:
             raise ValueError(f"at most {MAX_SECTIONS} sections that send")
         config = <PeerConfig *>self.plane._make(sizeof(PeerConfig), None)
@@ -503,13 +521,22 @@ cdef class PlanePeer:
         config.payload_types[pt].rtx_of = rtx_of
 
     def publish(self, kind: str, int clock, nack: bool) -> PlanePublication:
-        """A stream that this peer sends; bound to a section by the next `configure`. `clock` in Hz."""
+        """A stream that this peer sends; bound to a section by the next `configure`. `clock` in Hz.
+
+        ValueError beyond MAX_SECTIONS.
+        """
+        if self.closed:
+            raise ValueError("the peer is closed")
+        if len(self._publications) == MAX_SECTIONS:
+            raise ValueError(f"at most {MAX_SECTIONS} streams that a peer sends")
         publication = PlanePublication(self.plane, self, kind, clock, nack)
         self._publications.append(publication)
         return publication
 
     def subscribe(self, kind: str, int clock, ssrc: int, rtx_ssrc) -> PlaneSubscription:
         """A stream that this peer is sent, under one SSRC for its whole life; silent until it has a source."""
+        if self.closed:
+            raise ValueError("the peer is closed")
         subscription = PlaneSubscription(self.plane, self, kind, clock, ssrc, rtx_ssrc or 0)
         self._subscriptions.append(subscription)
         return subscription
@@ -636,7 +663,11 @@ cdef class PlanePublication:
     cdef int _attach(self, PlaneSubscription subscription) except -1:
         cdef int index = subscription.peer.index
         self._listeners.setdefault(index, []).append(subscription)
-        self._place(index)
+        try:
+            self._place(index)
+        except BaseException:
+            self._listeners[index].remove(subscription)
+            raise
         self._route(index)
         if self.kind == "video":
             self.plane._command(self.plane.workers[index], OP_KEY_REQUEST, self._at(index), NULL, 0)
@@ -652,7 +683,7 @@ cdef class PlanePublication:
     def set_bus(self, PlaneBus bus) -> None:
         """Into a room's audio, or out of it (None)."""
         cdef PlaneBus old = self.bus
-        if bus is old:
+        if self.closed or bus is old:
             return
         if old is not None:
             old._publications.remove(self)
@@ -671,6 +702,8 @@ cdef class PlanePublication:
 
     def cut(self, bint cut) -> None:
         """Drop everything that arrives for it, or no longer."""
+        if self.closed:
+            return
         self.plane._command(self.owner.worker, OP_PUBLICATION_CUT, self.publication, NULL, cut)
 
     def report(self) -> dict[str, int]:
@@ -767,12 +800,13 @@ cdef class PlaneSubscription:
         cdef SubscriptionConfig *config
         cdef bytes raw
         cdef int format
-        if source is self._source and source is None:
+        if self.closed or (source is self._source and source is None):
             return
         if self._source is not None and source is not self._source:
             _detach(self._source, self)
             self._source = None
         config = <SubscriptionConfig *>self.plane._make(sizeof(SubscriptionConfig), None)
+        config.silent = source is None
         for format, (pt, rtx) in formats.items():
             config.taken[format] = 1
             config.pt[format] = pt
@@ -794,7 +828,7 @@ cdef class PlaneSubscription:
         cdef Subscription *s = self.subscription
         return {
             "ssrc": s.ssrc, "packets": s.packets, "bytes": s.bytes, "retransmitted": s.retransmitted,
-            "nacked": s.nacked, "lost": s.lost_total, "lost_fraction": s.lost_fraction / 256,
+            "nacked": s.nacked, "lost": s.lost_total, "lost_fraction": s.lost_fraction / 256.0,
             "jitter_us": s.jitter * 1_000_000 // s.clock, "rtt_us": s.rtt_us,
         }
 

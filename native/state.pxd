@@ -32,7 +32,7 @@ cdef enum:
     MAX_SOCKETS = 16        # a worker's: one an address
     MAX_PEERS = 4096        # a worker's
     MAX_PUBLICATIONS = 8192  # a worker's, mirrors included
-    MAX_INCOMING = 64       # SSRCs that one peer may send; more are dropped and counted
+    MAX_INCOMING = 64       # SSRCs that one peer may send media on, and as many for RTCP; more are dropped and counted
     MAX_LEARNED = 512       # SSRCs that one peer may ever show: libsrtp keeps state for each
     MAX_SECTIONS = 8        # sections that one peer may send on
     MAX_CNAME = 32
@@ -64,7 +64,7 @@ cdef enum:
     C_DROP_GARBAGE
     C_DROP_OVERSIZED
     C_DROP_TRUNCATED
-    C_DROP_STUN_RING
+    C_DROP_NOTICE_RING_FULL
     C_DROP_DTLS_UNVALIDATED
     C_DROP_UNKNOWN_ADDRESS
     C_DROP_NO_KEYS
@@ -231,6 +231,7 @@ cdef struct SubscriptionConfig:
     uint8_t mid_size
     uint8_t cname[MAX_CNAME]
     uint8_t cname_size
+    uint8_t silent  # nothing is sent, so nothing is reported
 
 cdef struct Resent:
     uint16_t seq
@@ -406,9 +407,10 @@ cdef struct Worker:
     Publication **work
     uint32_t next_source   # of publications here, made unique by the worker's index
     uint64_t last_tick_ns
+    uint64_t last_trim_ns
     uint64_t turn          # of subscribers' sender reports: the last that was served
     uint64_t last_media_ns
     Receiver receiver
     Sender senders[MAX_SOCKETS]
-    uint8_t scratch[2048]  # RTCP being built or a retransmission
+    uint8_t scratch[2048]  # RTCP or a STUN answer being built
     uint64_t counters[N_COUNTERS]

@@ -13,10 +13,15 @@ from typing import Final
 
 import attrs
 import ifaddr
+import structlog
+
+from native.limits import MAX_SOCKETS
 
 FIRST_PORT: Final = 40000
 BUFFER_BYTES: Final = 4 << 20  # asked for; the kernel gives what its rmem_max and wmem_max allow
 UDP_GRO: Final = 104
+log = structlog.get_logger("sfu.addresses")
+
 ANYWHERE: Final = frozenset({"", "*", "0.0.0.0", "::"})
 
 
@@ -64,10 +69,14 @@ def _every_address() -> Iterator[str]:
 def bind_workers(bind: str, workers: int) -> list[list[Bound]]:
     """For each worker its sockets. OSError, with everything closed again, if one cannot be bound."""
     addresses, port = parse_bind(bind)
+    addresses = addresses or host_addresses()
+    if len(addresses) > MAX_SOCKETS:
+        log.warning("not every address is used for media", used=addresses[:MAX_SOCKETS], left=addresses[MAX_SOCKETS:])
+        del addresses[MAX_SOCKETS:]
     with contextlib.ExitStack() as opened:
         out = []
         for index in range(workers):
-            out.append(_bind_worker(addresses or host_addresses(), port + index if port else 0, opened))
+            out.append(_bind_worker(addresses, port + index if port else 0, opened))
         opened.pop_all()
         return out
 

@@ -5,14 +5,17 @@ end is always asked for. Two tasks serve the machines: one reads what the worker
 deadlines. All calls come from the trio thread, so nothing here is locked.
 
 Which checks belong to whom is decided by the ufrag in a check's username (RFC 8445 7.2.2) until an address is known;
-then by the address, in the data plane.
+in the data plane, then, addresses tell whose media is whose.
+
+A fault of ours in one peer's machines (or in its listener) ends that peer, never the tasks that serve all of them.
 """
 
 import heapq
 import itertools
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -50,8 +53,7 @@ class Engine:
         self._order = itertools.count()
         self._timer = trio.Event()
         self._owners = itertools.count(1)
-        self._ssrcs: set[int] = {0}
-        self._dropped = {"drop_stun_unknown_user": 0, "drop_stun_not_request": 0}
+        self._dropped = {"drop_stun_unknown_user": 0, "drop_stun_not_request": 0, "peer_faults": 0}
         self.formats = Formats()
         for codec in AUDIO_CODECS:
             self.formats.number(codec)
@@ -109,7 +111,7 @@ class Engine:
         return Endpoint(
             self._locals[worker],
             self._context,
-            self._new_ssrc,
+            _new_ssrcs(),
             self.now(),
             self._settings.connect_timeout_s,
             self._settings.consent_timeout_s,
@@ -159,10 +161,6 @@ class Engine:
             self._endpoints.pop(ufrag, None)
         self._scheduled.pop(peer, None)
 
-    def perform(self, peer: Peer) -> None:
-        """Send what the machines of a peer that is being closed still have to say."""
-        peer.perform()
-
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
@@ -178,8 +176,9 @@ class Engine:
                 self._hear_stun(notice)
             case DtlsArrived(path, data, plane_peer):
                 peer = plane_peer.listener
-                peer.endpoint.receive_dtls(data, path, self.now())
-                self.settle(peer)
+                with self._contained(peer):
+                    peer.endpoint.receive_dtls(data, path, self.now())
+                    self.settle(peer)
             case SpeakerChanged(bus, owner):
                 if bus.listener is not None:
                     bus.listener.speaker_changed(owner)
@@ -194,8 +193,23 @@ class Engine:
             # No answer: who does not know a ufrag of ours learns nothing, and is not sent what it could aim at others.
             self._dropped["drop_stun_unknown_user"] += 1
             return
-        peer.endpoint.receive_stun(notice.data, notice.path, self.now())
-        self.settle(peer)
+        with self._contained(peer):
+            peer.endpoint.receive_stun(notice.data, notice.path, self.now())
+            self.settle(peer)
+            if notice.peer is not None and not peer.owns(notice.peer):
+                peer.reclaim(notice.path)
+
+    @contextmanager
+    def _contained(self, peer: Peer) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            log.exception("a fault in a peer's machines", peer=peer.name)
+            self._dropped["peer_faults"] += 1
+            try:
+                peer.fail()
+            except Exception:
+                log.exception("and once more while it was closed", peer=peer.name)
 
     def _schedule(self, peer: Peer, at: float) -> None:
         self._scheduled[peer] = at
@@ -216,11 +230,12 @@ class Engine:
             if self._scheduled.get(peer) != at:
                 continue
             del self._scheduled[peer]
-            peer.recall(self.now())
-            deadline = peer.endpoint.deadline
-            if deadline is not None and deadline <= self.now():
-                peer.endpoint.expire(self.now())
-            self.settle(peer)
+            with self._contained(peer):
+                peer.recall(self.now())
+                deadline = peer.endpoint.deadline
+                if deadline is not None and deadline <= self.now():
+                    peer.endpoint.expire(self.now())
+                self.settle(peer)
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -237,11 +252,18 @@ class Engine:
         )
         return Local(self._context.fingerprint, candidates)
 
-    def _new_ssrc(self) -> int:
-        while (ssrc := random.getrandbits(32)) in self._ssrcs:
+
+def _new_ssrcs() -> Callable[[], int]:
+    """SSRCs for one connection, within which they must differ (RFC 3550 8.1); 0 is none."""
+    given = {0}
+
+    def new() -> int:
+        while (ssrc := random.getrandbits(32)) in given:
             pass
-        self._ssrcs.add(ssrc)
+        given.add(ssrc)
         return ssrc
+
+    return new
 
 
 async def _run_worker(plane: Plane, index: int, limiter: trio.CapacityLimiter) -> None:

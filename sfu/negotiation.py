@@ -205,6 +205,8 @@ class _Section:
     """Rejected by one side in the last exchange: the offerer may put another section into its place."""
     ssrc: int | None = None
     rtx_ssrc: int | None = None
+    cname: str = ""
+    """Of what it carried last."""
 
 
 @frozen
@@ -297,7 +299,7 @@ class Negotiation:
                 if source is None and kind == "audio" and room_audio is not None:
                     source, room_audio = room_audio, None
                 if source is not None and (carried := _carried(source, codecs)):
-                    section = self._with_ssrcs(section, codecs)
+                    section = attrs.evolve(self._with_ssrcs(section, codecs), cname=source.cname)
                     sending = _outgoing(section, kind, carried, source)
                     outgoing.append(sending)
             sections.append(section)
@@ -309,6 +311,7 @@ class Negotiation:
                     extensions=_mirrored_extensions(media),
                     tagged=media.mid == tagged,
                     sending=sending,
+                    parked=section,
                     setup="passive" if remote.role == "server" else "active",
                 )
             )
@@ -344,6 +347,8 @@ class Negotiation:
             assert source is None or source.kind == kind, "a section keeps its kind"
             codecs = _offered_codecs(cast(Kind, kind), source)
             section = self._with_ssrcs(before or _Section(str(index), kind, closed=False), codecs)
+            if source is not None:
+                section = attrs.evolve(section, cname=source.cname)
             # RFC 9429 5.2.2: a section that the client refused comes back to life when it is offered again.
             remembered.append(attrs.evolve(section, closed=False))
             media_out.append(
@@ -354,6 +359,7 @@ class Negotiation:
                     extensions=tuple(sdp.Extension(EXTENSION_IDS[uri], uri) for uri in URIS[cast(Kind, kind)]),
                     tagged=index == 0,
                     sending=_outgoing(section, cast(Kind, kind), codecs, source) if source is not None else None,
+                    parked=section,
                     setup="actpass",
                 )
             )
@@ -470,6 +476,7 @@ class Negotiation:
         extensions: tuple[sdp.Extension, ...],
         tagged: bool,
         sending: Outgoing | None,
+        parked: _Section,
         setup: sdp.Setup,
     ) -> Media:
         """Our side of a section; what the ICE credentials are is filled in by `_describe`."""
@@ -492,6 +499,13 @@ class Negotiation:
             if sending.rtx_ssrc is not None:
                 groups = (sdp.SsrcGroup("FID", (sending.ssrc, sending.rtx_ssrc)),)
                 ssrcs.append(sdp.Ssrc(sending.rtx_ssrc, sending.source.cname))
+        elif parked.ssrc is not None:
+            # A pause: the streams stay declared. Chromium that sees them go and come back under the same numbers
+            # decodes them, but shows them to nobody.
+            ssrcs.append(sdp.Ssrc(parked.ssrc, parked.cname))
+            if parked.rtx_ssrc is not None:
+                groups = (sdp.SsrcGroup("FID", (parked.ssrc, parked.rtx_ssrc)),)
+                ssrcs.append(sdp.Ssrc(parked.rtx_ssrc, parked.cname))
         default = next(iter(self._local.candidates), None)
         return Media(
             kind=media.kind,
@@ -733,6 +747,11 @@ def _likeness(sent: Codec, known: Codec) -> int:
         return 0
     # No encoder in use takes the tools that baseline has beyond constrained baseline, so each is good for the other.
     return 1 + 2 * (ours.mode == theirs.mode) + (ours.constrained == theirs.constrained)
+
+
+def format_key(codec: Codec) -> tuple[object, ...]:
+    """All that `matching` looks at: equal for codecs that are the same to every receiver. Few values exist."""
+    return codec.name, codec.clock, _h264(codec.fmtp) if codec.name == "H264" else None
 
 
 def _carried(source: Source, codecs: Sequence[Codec]) -> tuple[Codec, ...]:

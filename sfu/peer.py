@@ -62,6 +62,7 @@ class Endpoint:
     """The far side of one peer connection."""
 
     __slots__ = (
+        "_agreed",
         "_connect_by",
         "_consent_s",
         "_context",
@@ -90,6 +91,7 @@ class Endpoint:
         self._dtls: Dtls | None = None
         self._dtls_path: Path | None = None
         self._remote_ufrag = ""
+        self._agreed = False
         self._connect_by: float | None = now + connect_timeout_s
         self._profile: str | None = None
         self._lost = False
@@ -104,6 +106,11 @@ class Endpoint:
     def selected(self) -> Path | None:
         """Where we send."""
         return self._ice.selected
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where checks have passed."""
+        return self._ice.paths
 
     @property
     def profile(self) -> str | None:
@@ -147,6 +154,7 @@ class Endpoint:
 
     def _agree(self, agreement: Agreement, now: float) -> None:
         if agreement.ice_restart:
+            self._agreed = False
             self._outbox.append(Disagree())
             self._ice.restart(self._negotiation.ufrag, self._negotiation.password, now)
         self._ice.set_remote(agreement.remote.ufrag)
@@ -157,14 +165,22 @@ class Endpoint:
 
     def receive_stun(self, data: bytes, path: Path, now: float) -> None:
         """A STUN datagram whose username names one of `local_ufrags`."""
+        if self._lost:
+            return
         for output in self._ice.receive(data, path, now):
             self._outbox.append(output)
             if isinstance(output, PathSelected):
                 self._start_dtls(now)
-                self._flush_dtls()
-                if len(self._ice.local_ufrags) == 1:
-                    username = f"{self._negotiation.ufrag}:{self._remote_ufrag}"
-                    self._outbox.append(Agree(username, self._negotiation.password))
+        # A restart may nominate the path that is selected already, so the nomination is not what tells.
+        if (
+            self._remote_ufrag
+            and not self._agreed
+            and self._ice.selected is not None
+            and len(self._ice.local_ufrags) == 1
+        ):
+            self._agreed = True
+            username = f"{self._negotiation.ufrag}:{self._remote_ufrag}"
+            self._outbox.append(Agree(username, self._negotiation.password))
         self._check_connected()
 
     def heard(self, path: Path, at: float) -> None:
@@ -209,8 +225,8 @@ class Endpoint:
         return outbox
 
     def _start_dtls(self, now: float) -> None:
-        # A client speaks first, once it knows where to; a server waits for it.
-        if self._dtls is not None and self._ice.selected is not None:
+        # A client speaks first, once it knows where to, and once only: paths may change later. A server waits for it.
+        if self._dtls is not None and self._ice.selected is not None and self._profile is None:
             self._dtls.start(now)
             self._flush_dtls()
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import attrs
 
 from native.plane import PlaneBus, PlanePeer, PlanePublication, PlaneSubscription
-from sfu.ice import PathRetired, PathSelected, PathValidated, Transmit
-from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, matching, stream_id
+from sfu.ice import Path, PathRetired, PathSelected, PathValidated, Transmit
+from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, format_key, matching, stream_id
 from sfu.peer import Agree, Connected, Disagree, Endpoint, Lost, UseKeys
 from sfu.stats import InboundStream, OutboundStream, PeerStats
 from sfu.wanted import Wanted
@@ -24,6 +24,7 @@ from sfu.wanted import Wanted
 if TYPE_CHECKING:
     from sfu.engine import Engine
 
+SERVER: Final = "server"  # why a peer is lost: ours is the fault
 ROOM_STREAM: Final = "room"  # the msid and cname of the sound that is everybody's
 REASON_ONLY_LAYER: Final = "the only layer"
 REASON_ABSENT: Final = "the member sends no such media"
@@ -37,7 +38,7 @@ class PeerListener(Protocol):
     def connected(self) -> None: ...
 
     def lost(self, reason: str) -> None:
-        """`consent`, `closed`, `dtls` or `timeout`; the peer is closed already."""
+        """`consent`, `closed`, `dtls`, `timeout`, or `server` for a fault of ours; the peer is closed already."""
         ...
 
 
@@ -77,26 +78,15 @@ class _Sending:
 class Formats:
     """Numbers for codecs with their parameters, by which the data plane tells what a packet is, whoever sent it.
 
-    RFC 3264 payload types mean something on one connection only. What is decided by `matching` is not interned twice:
-    only H.264's parameters tell formats apart. At most LIMIT, which browsers do not approach; further ones get number 0,
-    which is no format, so that they are not forwarded.
+    RFC 3264 payload types mean something on one connection only. The numbers are as few as the kinds of codec that
+    negotiation knows, whatever parameters clients write, so they are never given back.
     """
 
-    LIMIT = 63
-
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, int, str], int] = {}
-        self.codecs: dict[int, Codec] = {}
+        self._numbers: dict[tuple[object, ...], int] = {}
 
     def number(self, codec: Codec) -> int:
-        key = (codec.name, codec.clock, codec.fmtp if codec.name == "H264" else "")
-        number = self._numbers.get(key)
-        if number is None:
-            if len(self._numbers) == self.LIMIT:
-                return 0
-            number = self._numbers[key] = len(self._numbers) + 1
-            self.codecs[number] = codec
-        return number
+        return self._numbers.setdefault(format_key(codec), len(self._numbers) + 1)
 
 
 AUDIO_CODECS: Final = (Codec(0, "opus", 48000), Codec(0, "PCMU", 8000), Codec(0, "PCMA", 8000))
@@ -188,11 +178,15 @@ class Peer:
         if self._closed:
             return
         self._closed = True
-        self.endpoint.close(self._engine.now())
-        self._engine.perform(self)
-        self._engine.forget(self)
-        self._room.remove(self)
-        self._plane.close()
+        try:
+            self.endpoint.close(self._engine.now())
+            self.perform()
+        finally:
+            # Whatever the machines do, the peer goes from the room and from the data plane.
+            self._receiving = {}
+            self._engine.forget(self)
+            self._plane.close()
+            self._room.remove(self)
 
     # ---- what the room calls ---------------------------------------------------------------------------------------
 
@@ -241,6 +235,23 @@ class Peer:
                 case Lost(reason):
                     self.close()
                     self._listener.lost(reason)
+                    return
+
+    def reclaim(self, path: Path) -> None:
+        """A valid check came on a path that the data plane holds for another peer: whoever checks last has it."""
+        if path in self.endpoint.paths:
+            self._plane.add_path(path)
+
+    def owns(self, plane_peer: PlanePeer) -> bool:
+        return plane_peer is self._plane
+
+    def fail(self) -> None:
+        """A fault of ours has left the machines in no known state."""
+        if not self._closed:
+            try:
+                self.close()
+            finally:
+                self._listener.lost(SERVER)
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -343,7 +354,7 @@ class Peer:
         for codec in codecs:
             theirs = matching(codec, outgoing.codecs)
             number = self._engine.formats.number(codec)
-            if theirs is not None and number:
+            if theirs is not None:
                 out[number] = (theirs.pt, theirs.rtx_pt)
         return out
 
@@ -375,9 +386,10 @@ class MediaRoom:
         try:
             answer = peer.first_answer(offer)
         except BaseException:
+            peer.close()
             if former is not None:
                 self._publishers[name] = former
-            peer.close()
+                self.changed(former)
             raise
         if former is not None:
             former.close()

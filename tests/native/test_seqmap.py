@@ -169,7 +169,7 @@ def test_fifty_thousand_packets_of_a_bad_network(start: int):
     twin.switch(0, start)
     waiting: list[int] = []
     seq, source = start, 0
-    for n in range(50_000):
+    for _n in range(50_000):
         if rng.random() < 0.0005:
             source, seq, waiting = source + 1, rng.randrange(0x10000), []
             m.switch(source, seq)

@@ -102,7 +102,9 @@ class Subscriber:
             SEND_TIME: None,
             MID: self.mid,
         }
-        passed = [(self.theirs[id], value) for id, value in packet.extensions if self.theirs.get(id) in PASSED and value]
+        passed = [
+            (self.theirs[id], value) for id, value in packet.extensions if self.theirs.get(id) in PASSED and value
+        ]
         for uri, value in passed[:MOST_PASSED]:
             if len(value) <= ONE_BYTE_LIMIT or self.two_byte:
                 sent[uri] = value

@@ -221,6 +221,16 @@ def test_a_section_keeps_its_ssrcs() -> None:
     assert [[(1001, 1002)], [(1001, 1002)], [], [(1001, 1002)]] == seen
 
 
+def test_a_pause_keeps_the_streams_declared() -> None:
+    """Chromium shows nobody what comes back under numbers that were taken out of the description meanwhile."""
+    subject = joined()
+    subject.answer(SUBSCRIBE, {"2": picture("anna")}, ROOM)
+    media = sdp.parse(subject.answer(SUBSCRIBE, {}, ROOM)[0]).media[2]
+    assert ("inactive", ()) == (media.direction, media.msids)
+    assert (sdp.Ssrc(1001, "cname-anna"), sdp.Ssrc(1002, "cname-anna")) == media.ssrcs
+    assert (sdp.SsrcGroup("FID", (1001, 1002)),) == media.ssrc_groups
+
+
 def test_stopped_and_recycled_sections() -> None:
     """A stopped section keeps its place with port 0; the mid that follows it there has SSRCs of its own."""
     subject = joined()

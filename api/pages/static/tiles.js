@@ -7,6 +7,7 @@ import { hue, initials, isSilent, isUnseen } from "./roster.js";
 
 const GAP = 12;
 const LEAST_WIDTH = 156; // below this a face is no face: then the stage scrolls instead
+const SMALL_HEIGHT = 130; // here name and initials need to make way for each other
 // Sizes asked of the server come from a short list, so that dragging a window's edge does not renegotiate at each pixel.
 const HEIGHTS = [90, 180, 270, 360, 540, 720, 1080];
 
@@ -40,7 +41,7 @@ export function wantedSize(tileHeight, pixelRatio = 1) {
 export class Tiles {
   #stage;
   #onChange;
-  #tiles = new Map(); // id → {element, video, avatar, name, seen, unseen, track}
+  #tiles = new Map(); // id → {element, video, avatar, name, track, unseen, inView, epoch}
   #observer;
   #size = { width: 0, height: 0 };
 
@@ -163,6 +164,7 @@ export class Tiles {
     this.#stage.style.setProperty("--tile-width", `${size.width}px`);
     this.#stage.style.setProperty("--tile-height", `${size.height}px`);
     this.#stage.classList.toggle("scrolls", size.scrolls);
+    this.#stage.classList.toggle("small", size.height < SMALL_HEIGHT);
     this.#size = size;
     this.#onChange();
   }

@@ -1,0 +1,58 @@
+# Atrium from a clone: `make run`. Everything is built into .venv; README.md says what each target is for.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+BUILT := $(VENV)/built
+TESTABLE := $(VENV)/testable
+
+# What the extensions and the list of dependencies are made of. All else is Python and is read where it lies.
+SOURCES := setup.py setup.cfg pyproject.toml $(wildcard native/*.pyx native/*.pxd benches/*.pyx benches/*.pxd)
+
+.PHONY: run build test test-quick bench lint clean
+
+run: $(BUILT)
+	@echo "The room page is /meet/demo below the address that follows; Ctrl-C ends the server." >&2
+	@exec $(BIN)/atrium serve --demo $(ARGS)
+
+build: $(BUILT)
+
+test: $(TESTABLE)
+	@.ci/need $(PYTHON) browser
+	$(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(TESTABLE)
+	$(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+
+bench: $(TESTABLE)
+	$(BIN)/python -m benches.forward $(ARGS)
+
+# The rules are named, so that a newer ruff with other defaults judges a change no differently.
+lint: $(TESTABLE)
+	$(BIN)/ruff check --line-length 120 --select E4,E7,E9,F,W,I,UP,B,BLE,RUF100 .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f native/*.c native/*.so benches/*.c benches/*.so
+
+# pip is the last thing that a new environment gets, so it stands for a whole one.
+$(BIN)/pip:
+	@.ci/need $(PYTHON) build
+	@$(PYTHON) -m venv $(VENV)
+
+$(BUILT): $(BIN)/pip $(SOURCES)
+	@echo "Building Atrium into $(VENV); this takes a minute or two." >&2
+	@$(PIP) --editable .
+	@touch $@
+
+# The list is read from what is installed: asking pip for atrium[test] could fetch a stranger of that name.
+$(TESTABLE): $(BUILT)
+	@echo "Installing what the tests need" >&2
+	@$(BIN)/python -c 'import importlib.metadata as m; \
+		print(*(r.split(";")[0] for r in m.requires("atrium") if "extra" in r), sep="\n")' > $@.txt
+	@$(PIP) --requirement $@.txt
+	@touch $@

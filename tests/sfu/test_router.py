@@ -1,0 +1,397 @@
+"""Who gets what: members on real sockets, whose packets say whose they are."""
+
+import math
+from collections.abc import AsyncIterator
+
+import attrs
+import pytest
+import trio
+
+from sfu import BadOffer, Feed, NoCommonCodec, UnknownMid, Wanted
+from sfu.negotiation import Codec
+from sfu.router import REASON_ABSENT, REASON_ONLY_LAYER, REASON_ROOM, Formats
+from sfu.wire import sdp
+from tests.native.caller import step
+from tests.sfu.caller import Client
+from tests.sfu.members import Ear, Member, Play, in_order, is_asked_for_a_key, playing, show_first, ssrc_of
+
+
+@pytest.fixture
+async def play() -> AsyncIterator[Play]:
+    async with playing() as made:
+        yield made
+
+
+async def hears(listener: Member, talker: Member, words: int = 3) -> None:
+    """What one says arrives at the other, whole and in order."""
+    said = [b"%s says %d" % (talker.name.encode(), number) for number in range(words)]
+    for word in said:
+        talker.voice.speak(word)
+    packets = await listener.caller.take(words, listener.hears)
+    assert said == [packet.payload for packet in packets]
+    assert in_order([packet.sequence for packet in packets])
+
+
+# Sound and picture
+
+
+async def test_two_members_hear_each_other_and_never_themselves(play: Play) -> None:
+    ann, bob = await play.join("ann"), await play.join("bob")
+    await hears(bob, ann)
+    await hears(ann, bob)
+    await hears(bob, ann)
+    assert [] == ann.caller.media == bob.caller.media
+
+
+async def test_an_audience_hears_and_says_nothing(play: Play) -> None:
+    ann, listener = await play.join("ann"), await play.join("zoe", sound=False)
+    await hears(listener, ann)
+    assert () == listener.peer.stats().inbound
+
+
+async def test_rooms_do_not_hear_each_other(play: Play) -> None:
+    other = play.engine.open_room(play.hall)
+    ann, bob = await play.join("ann", picture=True), await play.join("bob", room=other)
+    carl = await play.join("carl", room=other)
+    assert [0] == bob.watch("ann")
+    ann.voice.speak(b"a secret")
+    await hears(bob, carl)
+    assert [] == bob.caller.media
+    other.close()
+    await bob.caller.until(lambda: "Closed()" in map(str, bob.caller.outputs), "no goodbye")
+
+
+async def test_a_picture_starts_with_a_key_frame_that_was_asked_for(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await is_asked_for_a_key(ann)
+    await show_first(ann, (bob, view))
+    for number in range(20):
+        ann.camera.show(b"frame %d" % number)
+    packets = await bob.caller.take(20, view)
+    assert [b"frame %d" % number for number in range(20)] == [packet.payload[6:] for packet in packets]
+    assert [] == bob.caller.media
+
+
+async def test_a_pointed_section_follows_another_member_without_a_seam(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob", picture=True)
+    eve = await play.join("eve")
+    (view,) = eve.watch("ann")
+    await show_first(ann, (eve, view))
+    ann.camera.show(b"ann's last")
+    (last,) = await eve.caller.take(1, view)
+    assert [view] == eve.watch("bob")
+    await is_asked_for_a_key(bob)
+    ann.camera.show(b"not wanted any more")
+    bob.camera.show(b"bob's first", key=True)
+    (first,) = await eve.caller.take(1, view)
+    assert first.payload.endswith(b"bob's first")
+    assert 1 == step(first.sequence, last.sequence)
+    assert 0 < step(first.timestamp, last.timestamp, 32) < 90_000 * 10
+    # VP8's picture ids go on as well (RFC 7741 4.2).
+    assert 1 == step(int.from_bytes(first.payload[2:4], "big"), int.from_bytes(last.payload[2:4], "big"), 15)
+
+
+async def test_two_pictures_at_once_and_one_of_them_paused(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob", picture=True)
+    eve = await play.join("eve")
+    first, second = eve.watch("ann", "bob")
+    assert 0 != first != second != 0
+    await show_first(ann, (eve, first))
+    await show_first(bob, (eve, second))
+    assert [0, second] == eve.watch(None, "bob")
+    ann.camera.show(b"unseen", key=True)
+    bob.camera.show(b"seen")
+    (packet,) = await eve.caller.take(1)
+    assert (second, b"seen") == (packet.ssrc, packet.payload[6:])
+    assert [first, second] == eve.watch("ann", "bob")
+    await show_first(ann, (eve, first))
+
+
+@pytest.mark.parametrize("name", ["nobody", "eve", "mute"])
+async def test_who_has_no_picture_for_it_leaves_the_section_inactive(play: Play, name: str) -> None:
+    await play.join("mute")
+    eve = await play.join("eve", picture=True)
+    assert [0] == eve.watch(name)
+    assert all(each.kind == "audio" for each in eve.peer.stats().outbound)
+
+
+# Coming and going
+
+
+async def test_a_publisher_that_comes_back_is_seen_again_without_asking(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    ann.peer.close()
+    assert [REASON_ABSENT] == [each.reason for each in bob.peer.stats().outbound if each.kind == "video"]
+    carl = await play.join("carl")
+    await hears(bob, carl)
+    again = await play.join("ann", picture=True)
+    await is_asked_for_a_key(again)
+    await show_first(again, (bob, view), payload=b"back")
+    assert [REASON_ONLY_LAYER] == [each.reason for each in bob.peer.stats().outbound if each.kind == "video"]
+    assert ["connected"] == ann.ear.heard  # who closes is not told of a loss
+
+
+async def test_a_takeover_takes_the_watchers_along(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    ann.camera.show(b"old")
+    (last,) = await bob.caller.take(1, view)
+    assert last.payload.endswith(b"old")
+    heir = await play.join("ann", picture=True)
+    assert ["connected"] == ann.ear.heard
+    assert "closed" == ann.peer.stats().state
+    await ann.caller.until(lambda: "Closed()" in map(str, ann.caller.outputs), "no goodbye for the old one")
+    await is_asked_for_a_key(heir)
+    heir.camera.show(b"new", key=True)
+    (first,) = await bob.caller.take(1, view)
+    assert first.payload.endswith(b"new") and 1 == step(first.sequence, last.sequence)
+    await hears(bob, heir)
+    assert [] == heir.caller.media  # it is still ann, and does not hear herself
+
+
+async def test_a_takeover_that_is_refused_changes_nothing(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    peers = play.engine.counters()["peers"]
+    offer = ann.caller.offer()
+    for bad, error in ((offer[:200], BadOffer), (offer.replace("opus", "sub").replace("VP8", "VP1"), NoCommonCodec)):
+        with pytest.raises(error):
+            play.room.open_peer("ann", bad, Ear())
+    assert peers == play.engine.counters()["peers"]
+    ann.camera.show(b"still here")
+    (packet,) = await bob.caller.take(1, view)
+    assert packet.payload.endswith(b"still here")
+    await hears(bob, ann)
+
+
+async def test_a_stranger_that_is_refused_leaves_nothing(play: Play) -> None:
+    ann = await play.join("ann")
+    with pytest.raises(BadOffer):
+        play.room.open_peer("bob", "v=0\r\n", Ear())
+    assert 1 == play.engine.counters()["peers"]
+    assert [1] == play.engine.plane.load()
+    assert "connected" == ann.peer.stats().state
+
+
+async def test_a_refused_renegotiation_leaves_the_media_flowing(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    offer = bob.caller.offer()
+    wanted = [Wanted("1", "ann")]
+    for bad, wants in (
+        (offer[:300], wanted),
+        (offer.replace("a=mid:0", "a=mid:7"), wanted),
+        (offer.replace("a=group:BUNDLE 0 1\r\n", ""), wanted),
+        (offer, [Wanted("0", "ann")]),
+        (offer, [Wanted("5", "ann")]),
+    ):
+        with pytest.raises(BadOffer):
+            bob.peer.renegotiate(bad, wants)
+        ann.camera.show(b"on it goes")
+        (packet,) = await bob.caller.take(1, view)
+        assert packet.payload.endswith(b"on it goes")
+    with pytest.raises(UnknownMid):
+        bob.peer.renegotiate(offer, [Wanted("5", "ann")])
+    assert [view] == bob.watch("ann")
+    await hears(bob, ann)
+
+
+async def test_a_member_that_turns_its_camera_section_off_and_on(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    ann.camera.section.direction = "inactive"
+    ann.peer.renegotiate(ann.caller.offer(), [])
+    assert [REASON_ABSENT] == [each.reason for each in bob.peer.stats().outbound if each.kind == "video"]
+    ann.camera.section.direction = "sendonly"
+    ann.peer.renegotiate(ann.caller.offer(), [])
+    await show_first(ann, (bob, view), payload=b"again")
+
+
+async def test_a_closed_room_says_goodbye_to_all_and_calls_nobody_back(play: Play) -> None:
+    members = [await play.join(name) for name in ("ann", "bob")]
+    play.room.close()
+    for member in members:
+        await member.caller.until(lambda: "Closed()" in map(str, member.caller.outputs), "no goodbye")  # noqa: B023
+        assert ["connected"] == member.ear.heard
+        member.peer.close()
+    assert 0 == play.engine.counters()["peers"]
+
+
+# Mutes
+
+
+async def test_what_is_cut_does_not_arrive(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    await hears(bob, ann)
+    ann.peer.cut("video", True)
+    ann.camera.show(b"unseen", key=True)
+    await hears(bob, ann)
+    ann.peer.cut("audio", True)
+    ann.peer.cut("video", False)
+    ann.voice.speak(b"unheard")
+    await show_first(ann, (bob, view), payload=b"seen")
+    ann.peer.cut("audio", False)
+    await hears(bob, ann)
+    assert [] == bob.caller.media
+    assert 2 == play.engine.counters()["drop_muted"]
+
+
+async def test_a_cut_outlasts_a_renegotiation(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    ann.peer.cut("video", True)
+    for direction in ("inactive", "sendonly"):
+        ann.camera.section.direction = direction
+        ann.peer.renegotiate(ann.caller.offer(), [])
+    ann.camera.show(b"unseen", key=True)
+    await hears(bob, ann)
+    assert [] == bob.caller.media
+
+
+# Several peers of one member, offered by the server
+
+
+async def test_the_server_offers_a_member_to_another(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    leg = await play.caller()
+    ear = Ear()
+    peer, offer = play.room.offer_peer("bob", [Feed("ann", "audio"), Feed("ann", "video")], ear)
+    peer.accept(leg.client.answer(offer))
+    await leg.hear(offer)
+    await ear.until("connected")
+    sound, picture = (ssrc_of(offer, media.mid or "") for media in sdp.parse(offer).media)
+    await is_asked_for_a_key(ann)
+    ann.camera.show(b"picture", key=True)
+    (packet,) = await leg.take(1, picture)
+    assert packet.payload.endswith(b"picture")
+    ann.voice.speak(b"sound")
+    (packet,) = await leg.take(1, sound)
+    assert b"sound" == packet.payload
+    (packet,) = await bob.caller.take(1, bob.hears)  # and the member's own connection goes on by itself
+    assert b"sound" == packet.payload
+    assert [("ann", "audio"), ("ann", "video")] == [(each.source, each.kind) for each in peer.stats().outbound]
+
+    peer.accept(leg.client.answer(peer.offer([Feed("ann", "audio"), None])))
+    ann.camera.show(b"paused", key=True)
+    ann.voice.speak(b"more")
+    (packet,) = await leg.take(1)
+    assert (sound, b"more") == (packet.ssrc, packet.payload)
+    peer.close()
+    assert ["connected"] == ear.heard
+    ann.voice.speak(b"bob is still there")
+    (_, packet) = await bob.caller.take(2, bob.hears)
+    assert b"bob is still there" == packet.payload
+
+
+async def test_an_offered_leg_whose_client_waits_for_our_handshake(play: Play) -> None:
+    ann = await play.join("ann")
+    leg = await play.caller(Client(role="server"))
+    ear = Ear()
+    peer, offer = play.room.offer_peer("bob", [Feed("ann", "audio")], ear)
+    peer.accept(leg.client.answer(offer))
+    await leg.hear(offer)
+    await ear.until("connected")
+    ann.voice.speak(b"sound")
+    (packet,) = await leg.take(1)
+    assert b"sound" == packet.payload
+
+
+async def test_an_offered_leg_follows_a_member_that_comes_later(play: Play) -> None:
+    leg = await play.caller()
+    ear = Ear()
+    peer, offer = play.room.offer_peer("bob", [Feed("ann", "audio"), Feed("ann", "video")], ear)
+    peer.accept(leg.client.answer(offer))
+    await leg.hear(offer)
+    await ear.until("connected")
+    assert {REASON_ABSENT} == {each.reason for each in peer.stats().outbound}
+    ann = await play.join("ann", picture=True)
+    ann.camera.show(b"picture", key=True)
+    (packet,) = await leg.take(1)
+    assert packet.payload.endswith(b"picture")
+
+
+async def test_a_refused_answer_leaves_the_offer_open(play: Play) -> None:
+    await play.join("ann")
+    leg = await play.caller()
+    peer, offer = play.room.offer_peer("bob", [Feed("ann", "audio")], Ear())
+    with pytest.raises(BadOffer):
+        peer.accept("v=0\r\n")
+    peer.accept(leg.client.answer(offer))
+    await leg.hear(offer)
+    peer.close()
+
+
+# What is told
+
+
+async def test_the_active_speaker_is_told_by_name(play: Play) -> None:
+    ann, bob = await play.join("ann"), await play.join("bob")
+    with trio.fail_after(5):
+        while not play.hall.speakers:
+            ann.voice.speak(b"I speak", level=20)
+            bob.voice.speak(b"...", level=127)
+            await trio.sleep(0.02)  # a packet is 20 ms of sound, and levels are weighed by the clock
+    assert ["ann"] == play.hall.speakers
+
+
+async def test_stats(play: Play) -> None:
+    ann = await play.join("ann", picture=True)
+    bob = await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    await hears(bob, ann)
+    sent = ann.peer.stats()
+    assert ("connected", "GCM_128") == (sent.state, sent.profile)
+    host, port = ann.caller.sockets[0].getsockname()
+    assert f"{host}:{port}" == sent.path
+    assert [("0", "audio", "opus"), ("1", "video", "VP8")] == [
+        (each.mid, each.kind, each.codec) for each in sent.inbound
+    ]
+    sound, picture = sent.inbound
+    assert (3, 0) == (sound.packets, sound.lost)
+    assert (1, 1) == (picture.packets, picture.keyframes)
+    assert ann.camera.section.ssrc == picture.ssrc
+    got = bob.peer.stats()
+    assert [(None, "audio", REASON_ROOM), ("ann", "video", REASON_ONLY_LAYER)] == [
+        (each.source, each.kind, each.reason) for each in got.outbound
+    ]
+    assert [bob.hears, view] == [each.ssrc for each in got.outbound]
+    assert [3, 1] == [each.packets for each in got.outbound]
+    assert all(math.isfinite(each.lost_fraction) for each in got.outbound)
+    assert attrs.asdict(got)["outbound"][1]["source"] == "ann"
+    bob.peer.close()
+    gone = bob.peer.stats()
+    assert ("closed", (), ()) == (gone.state, gone.inbound, gone.outbound)
+
+
+async def test_a_peer_is_new_until_it_is_connected(play: Play) -> None:
+    caller = await play.caller()
+    caller.add("audio", "sendrecv")
+    ear = Ear()
+    peer, answer = play.room.open_peer("ann", caller.offer(), ear)
+    assert ("new", None, None) == (peer.stats().state, peer.stats().path, peer.stats().profile)
+    await caller.hear(answer)
+    await ear.until("connected")
+    assert "connected" == peer.stats().state
+
+
+def test_formats_are_numbered_by_what_tells_them_apart() -> None:
+    formats = Formats()
+    vp8 = formats.number(Codec(96, "VP8", 90000, 97))
+    assert vp8 == formats.number(Codec(120, "VP8", 90000, None, "max-fr=30"))
+    one = formats.number(Codec(102, "H264", 90000, None, "packetization-mode=1;profile-level-id=42e01f"))
+    other = formats.number(Codec(102, "H264", 90000, None, "packetization-mode=0;profile-level-id=42e01f"))
+    assert 3 == len({vp8, one, other})
+    for number in range(100):  # what a phone may write behind it does not count
+        sets = f"packetization-mode=1;profile-level-id=42e01f;sprop-parameter-sets={number}"
+        assert one == formats.number(Codec(102, "H264", 90000, None, sets))
