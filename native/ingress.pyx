@@ -138,131 +138,148 @@ cdef inline Incoming *incoming_of(Peer *peer, uint32_t ssrc) noexcept nogil:
     return NULL
 
 
-cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept nogil:
-    """One SRTP packet of a peer with keys."""
-    cdef RtpView view
-    cdef ExtElement element
-    cdef Incoming *incoming
-    cdef PeerConfig *config = peer.config
-    cdef PayloadType *type
-    cdef Publication *p
-    cdef Packet *packet
-    cdef int cursor, status, kind
-    cdef int mid_at = 0
-    cdef int mid_size = 0
-    cdef uint8_t level = NO_LEVEL
-    cdef uint8_t voice = 0
-    cdef uint8_t codec, format
-    cdef uint16_t seq
-    cdef int payload_at
+cdef struct Said:
+    # What the header extensions of a packet say to us.
+    uint8_t level  # RFC 6464, NO_LEVEL if they do not say
+    uint8_t voice
+    int mid_at
+    int mid_size
 
+
+cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept nogil:
+    """One SRTP packet of a peer with keys: authenticate, bind, number, store."""
+    cdef RtpView view
+    cdef Said said
+    cdef Publication *p
+    cdef PayloadType *type
+    cdef Incoming *incoming
     if rtp_header(data, size, &view) != 0:
         w.counters[C_DROP_RTP_MALFORMED] += 1
         return
     incoming = incoming_of(peer, view.ssrc)
-    if incoming == NULL and (peer.n_incoming == MAX_INCOMING or peer.n_learned == MAX_LEARNED):
+    if not authenticated(w, peer, data, &size, incoming == NULL):
+        return
+    if rtp_payload(data, size, &view) != 0:
+        w.counters[C_DROP_PADDING_MALFORMED] += 1
+        return
+    peer.packets_in += 1
+    peer.bytes_in += size
+    if not read_extensions(w, peer, data, &view, &said):
+        w.counters[C_DROP_EXTENSION_MALFORMED] += 1
+        return
+    type = &peer.config.payload_types[view.pt]
+    if incoming == NULL:
+        incoming = learn(peer, &view, type, data + said.mid_at, said.mid_size)
+    p = incoming.publication
+    if p == NULL:
+        w.counters[C_DROP_UNKNOWN_SSRC] += 1
+        return
+    if not type.known or (type.rtx_of != 0) != incoming.is_rtx:
+        w.counters[C_DROP_UNKNOWN_PAYLOAD] += 1
+        return
+    w.last_media_ns = w.now
+    if incoming.is_rtx:
+        if not repaired(w, p, data, &view):
+            return
+        type = &peer.config.payload_types[type.rtx_of]
+    elif not accepted(w, p, &view, size):
+        return
+    store(w, p, peer.config, type, &view, &said, data, size)
+
+
+cdef bint authenticated(Worker *w, Peer *peer, uint8_t *data, int *size, bint new) noexcept nogil:
+    """Decrypt in place, and make `size` that of the plain packet."""
+    cdef int status
+    if new and (peer.n_incoming == MAX_INCOMING or peer.n_learned == MAX_LEARNED):
         # libsrtp keeps state for each SSRC it has authenticated, so the bound must come first.
         w.counters[C_DROP_SSRC_LIMIT] += 1
-        return
-    status = w.unprotect(peer.srtp_in, data, &size)
+        return False
+    status = w.unprotect(peer.srtp_in, data, size)
     if status != SRTP_OK:
         w.counters[
             C_DROP_SRTP_REPLAY if status == SRTP_REPLAY_FAIL
             else C_DROP_SRTP_OLD if status == SRTP_REPLAY_OLD
             else C_DROP_SRTP_AUTH
         ] += 1
-        return
-    if incoming == NULL:
-        peer.n_learned += 1
-    if rtp_payload(data, size, &view) != 0:
-        w.counters[C_DROP_PADDING_MALFORMED] += 1
-        return
-    peer.packets_in += 1
-    peer.bytes_in += size
+        return False
+    peer.n_learned += new
+    return True
 
-    cursor = view.ext_at
+
+cdef bint read_extensions(Worker *w, Peer *peer, uint8_t *data, RtpView *view, Said *said) noexcept nogil:
+    """Act upon the extensions that are for us; False if they are malformed."""
+    cdef ExtElement element
+    cdef int cursor = view.ext_at
+    cdef int status, kind
+    said.level = NO_LEVEL
+    said.voice = 0
+    said.mid_at = said.mid_size = 0
     while True:
-        status = rtp_element(data, &view, &cursor, &element)
+        status = rtp_element(data, view, &cursor, &element)
         if status <= 0:
-            break
-        kind = config.ext_in[element.id]
-        if kind == EXT_TWCC:
-            if element.size >= 2:
-                twcc_arrived(&peer.twcc, get_u16(data + element.at), w.now)
-        elif kind == EXT_LEVEL:
-            level = data[element.at] & 0x7F if element.size else NO_LEVEL
-            voice = data[element.at] >> 7 if element.size else 0
+            return status == 0
+        kind = peer.config.ext_in[element.id]
+        if kind == EXT_TWCC and element.size >= 2:
+            twcc_arrived(&peer.twcc, get_u16(data + element.at), w.now)
+        elif kind == EXT_LEVEL and element.size:
+            said.level = data[element.at] & 0x7F
+            said.voice = data[element.at] >> 7
         elif kind == EXT_MID:
-            mid_at = element.at
-            mid_size = element.size
-    if status < 0:
-        w.counters[C_DROP_EXTENSION_MALFORMED] += 1
-        return
+            said.mid_at = element.at
+            said.mid_size = element.size
 
-    type = &config.payload_types[view.pt]
-    if incoming == NULL:
-        incoming = learn(peer, &view, type, data + mid_at, mid_size)
-    p = incoming.publication
-    if p == NULL:
-        w.counters[C_DROP_UNKNOWN_SSRC] += 1
-        return
-    if not type.known:
-        w.counters[C_DROP_UNKNOWN_PAYLOAD] += 1
-        return
 
-    seq = view.seq
-    codec = type.codec
-    format = type.format
-    payload_at = view.payload_at
-    w.last_media_ns = w.now
-    if incoming.is_rtx:
-        w.counters[C_RTX_RECEIVED] += 1
-        if type.rtx_of == 0 or p.ssrc == 0:
-            w.counters[C_DROP_UNKNOWN_PAYLOAD] += 1
-            return
-        if view.payload_size <= 2:
-            return  # a probe: padding alone
-        type = &config.payload_types[type.rtx_of]
-        codec = type.codec
-        format = type.format
-        seq = get_u16(data + payload_at)
-        payload_at += 2
-        view.payload_size -= 2
-        if not reception_recovered(&p.reception, seq):
-            w.counters[C_DROP_DUPLICATE] += 1
-            return
-        if p.cut or p.muted:
-            w.counters[C_DROP_MUTED] += 1
-            return
-        p.recovered += 1
-    else:
-        if type.rtx_of:
-            w.counters[C_DROP_UNKNOWN_PAYLOAD] += 1
-            return
-        if p.ssrc != view.ssrc:
-            begin_source(w, p, view.ssrc)
-        status = reception_packet(&p.reception, seq, view.ts, w.now)
-        if status == ARRIVED_DUPLICATE or status == ARRIVED_JUMP:
-            w.counters[C_DROP_DUPLICATE] += 1
-            return
-        if status == ARRIVED_RESET:
-            new_source(w, p)
-        if p.cut:
-            # Not before its arrival was noted: what was sent while muted must not be asked for later.
-            p.muted = 1
-            w.counters[C_DROP_MUTED] += 1
-            return
-        if p.muted:
-            # Subscribers do not miss what was left out: for them another source begins, pictures with a key frame.
-            p.muted = 0
-            new_source(w, p)
-        p.packets += 1
-        p.bytes += size
-        p.last_packet_ns = w.now
-        if not p.clock_reported:
-            clock_by_arrival(w, p, view.ts)
+cdef bint repaired(Worker *w, Publication *p, uint8_t *data, RtpView *view) noexcept nogil:
+    """A packet of the RTX stream: turn the view into that of the original (RFC 4588 4). True if that was missing."""
+    w.counters[C_RTX_RECEIVED] += 1
+    if p.ssrc == 0 or view.payload_size <= 2:
+        return False  # nothing to repair yet; or a probe, padding alone
+    view.seq = get_u16(data + view.payload_at)
+    view.payload_at += 2
+    view.payload_size -= 2
+    if not reception_recovered(&p.reception, view.seq):
+        w.counters[C_DROP_DUPLICATE] += 1
+        return False
+    if p.cut or p.muted:
+        w.counters[C_DROP_MUTED] += 1
+        return False
+    p.recovered += 1
+    return True
 
-    packet = pool_take(&w.pool)
+
+cdef bint accepted(Worker *w, Publication *p, RtpView *view, int size) noexcept nogil:
+    """A packet of the stream itself: note its arrival. True if it is new and to be forwarded."""
+    cdef int status
+    if p.ssrc != view.ssrc:
+        begin_source(w, p, view.ssrc)
+    status = reception_packet(&p.reception, view.seq, view.ts, w.now)
+    if status == ARRIVED_DUPLICATE or status == ARRIVED_JUMP:
+        w.counters[C_DROP_DUPLICATE] += 1
+        return False
+    if status == ARRIVED_RESET:
+        new_source(w, p)
+    if p.cut:
+        # Not before its arrival was noted: what was sent while muted must not be asked for later.
+        p.muted = 1
+        w.counters[C_DROP_MUTED] += 1
+        return False
+    if p.muted:
+        # Subscribers do not miss what was left out: for them another source begins, pictures with a key frame.
+        p.muted = 0
+        new_source(w, p)
+    p.packets += 1
+    p.bytes += size
+    p.last_packet_ns = w.now
+    if not p.clock_reported:
+        clock_by_arrival(w, p, view.ts)
+    return True
+
+
+cdef void store(
+    Worker *w, Publication *p, PeerConfig *config, PayloadType *type, RtpView *view, Said *said, uint8_t *data, int size
+) noexcept nogil:
+    """Into a slab, with what subscribers' packets are made from; then it is published."""
+    cdef Packet *packet = pool_take(&w.pool)
     if packet == NULL and w.now > HISTORY_SHORT_NS:
         # At the ceiling what is new counts for more than what might be asked for again.
         history_trim(&p.history, w.now - HISTORY_SHORT_NS, &w.pool)
@@ -271,21 +288,21 @@ cdef void rtp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept n
         w.counters[C_DROP_POOL_FULL] += 1
         return
     packet.ts = view.ts
-    packet.seq = seq
+    packet.seq = view.seq
     packet.arrived_ns = w.now
     packet.size = <uint16_t>size
-    packet.payload_at = <uint16_t>payload_at
+    packet.payload_at = <uint16_t>view.payload_at
     packet.payload_size = <uint16_t>view.payload_size
-    packet.format = format
+    packet.format = type.format
     packet.marker = view.marker
-    packet.codec = codec
-    packet.level = level
-    packet.voice = voice
+    packet.codec = type.codec
+    packet.level = said.level
+    packet.voice = said.voice
     memcpy(packet.data, data, size)
     packet.keyframe = (
-        1 if view.payload_size > 0 and is_keyframe_start(codec, data + payload_at, view.payload_size) else 0
+        1 if view.payload_size > 0 and is_keyframe_start(type.codec, data + view.payload_at, view.payload_size) else 0
     )
-    note_elements(packet, &view, config)
+    note_elements(packet, view, config)
     if packet.keyframe and p.kind == KIND_VIDEO:
         p.keyframes += 1
         p.key_wanted = 0

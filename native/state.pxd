@@ -1,9 +1,8 @@
 """What a worker knows: peers, publications, subscriptions, room audio, and itself.
 
 Everything here is made by the control plane, given to one worker by its command ring, and owned by that
-worker from then on. The control plane never writes it again, with two exceptions that are stated at the
-field. Reports read counters while the worker runs: they are single words, and a report may be a
-packet old. What a worker gives up comes back by its `retired` ring and is freed by the control plane
+worker from then on; the control plane never writes it again. Reports read counters while the worker runs:
+they are single words, and a report may be a packet old. What a worker gives up comes back by its `retired` ring and is freed by the control plane
 (plane.pyx), which made it.
 
 Immutable parts (PeerConfig, SubscriptionConfig, Route) are built whole and swapped whole between
