@@ -15,7 +15,6 @@ SOURCES := setup.py setup.cfg pyproject.toml $(wildcard native/*.pyx native/*.px
 .PHONY: run build test test-quick bench lint clean
 
 run: $(BUILT)
-	@echo "The room page is /meet/demo below the address that follows; Ctrl-C ends the server." >&2
 	@exec $(BIN)/atrium serve --demo $(ARGS)
 
 build: $(BUILT)

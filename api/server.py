@@ -161,6 +161,8 @@ async def _serve_from(
                     ready = Ready(_reachable(address), tuple(engine.media))
                     with _ServerFile(directory, ready.http, services.local_key):
                         announce(ready)
+                        if demo:
+                            log.info("open this page in two tabs", page=f"{ready.http}/meet/{DEMO_ROOM}")
                         await anext(signals)
                         await _drain(services, signals)
                     stop_http.set()

@@ -20,6 +20,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from native.crypto cimport SRTP_OK, srtp_call, srtp_t
+from native.rtp cimport get_u16, get_u32, put_u16, put_u32
 from native.os cimport (
     AF_INET, EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, MSG_DONTWAIT,
     close, epoll_create1, epoll_ctl, epoll_event, epoll_wait, eventfd, get_segment, iovec, load_u64, mmsghdr, msghdr,
@@ -84,26 +85,6 @@ cdef enum:
 
 PAYLOAD = PAYLOAD_SIZE
 PACKETS_A_FRAME = TRAIN
-
-
-# Big-endian words -----------------------------------------------------------------------------------------------------
-
-cdef inline uint16_t get_u16(uint8_t *p) noexcept nogil:
-    return <uint16_t>((p[0] << 8) | p[1])
-
-
-cdef inline uint32_t get_u32(uint8_t *p) noexcept nogil:
-    return (<uint32_t>p[0] << 24) | (<uint32_t>p[1] << 16) | (<uint32_t>p[2] << 8) | p[3]
-
-
-cdef inline void put_u16(uint8_t *p, uint16_t v) noexcept nogil:
-    p[0] = <uint8_t>(v >> 8)
-    p[1] = <uint8_t>v
-
-
-cdef inline void put_u32(uint8_t *p, uint32_t v) noexcept nogil:
-    put_u16(p, <uint16_t>(v >> 16))
-    put_u16(p + 2, <uint16_t>v)
 
 
 # Histogram ------------------------------------------------------------------------------------------------------------

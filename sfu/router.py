@@ -10,19 +10,16 @@ the room's publications, by `_route` alone.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import attrs
 
-from native.plane import PlaneBus, PlanePeer, PlanePublication, PlaneSubscription
+from native.plane import Plane, PlaneBus, PlanePeer, PlanePublication, PlaneSubscription
 from sfu.ice import Path, PathRetired, PathSelected, PathValidated, Transmit
 from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, format_key, matching, stream_id
 from sfu.peer import Agree, Connected, Disagree, Endpoint, Lost, UseKeys
 from sfu.stats import InboundStream, OutboundStream, PeerStats
 from sfu.wanted import Wanted
-
-if TYPE_CHECKING:
-    from sfu.engine import Engine
 
 SERVER: Final = "server"  # why a peer is lost: ours is the fault
 ROOM_STREAM: Final = "room"  # the msid and cname of the sound that is everybody's
@@ -46,6 +43,42 @@ class RoomListener(Protocol):
     """Called from the engine's task; must not block."""
 
     def active_speaker(self, name: str | None) -> None: ...
+
+
+class Host(Protocol):
+    """What rooms and peers ask of the engine, which has the sockets, the clock and the data plane."""
+
+    @property
+    def plane(self) -> Plane: ...
+
+    @property
+    def formats(self) -> "Formats": ...
+
+    def now(self) -> float: ...
+
+    def endpoint(self, worker: int) -> Endpoint:
+        """The machines of a new peer on a worker."""
+        ...
+
+    def place(self, worker: int | None) -> int:
+        """The worker for a room's next peer: the one that it is on, unless that is full."""
+        ...
+
+    def new_owner(self) -> int:
+        """A number for a member, by which the data plane knows whose a stream is."""
+        ...
+
+    def transmit(self, worker: int, path: Path, data: bytes) -> None:
+        """Send a control datagram."""
+        ...
+
+    def settle(self, peer: "Peer") -> None:
+        """After any call of a peer's machines: perform what they put out, note their ufrags and deadline."""
+        ...
+
+    def forget(self, peer: "Peer") -> None:
+        """A closed peer: nothing reaches it any more."""
+        ...
 
 
 @attrs.frozen
@@ -96,7 +129,7 @@ class Peer:
     """One connection of a member: what signalling holds."""
 
     def __init__(
-        self, engine: "Engine", room: "MediaRoom", name: str, owner: int, listener: PeerListener, worker: int
+        self, engine: Host, room: "MediaRoom", name: str, owner: int, listener: PeerListener, worker: int
     ) -> None:
         self.name = name
         self.worker = worker
@@ -362,7 +395,7 @@ class Peer:
 class MediaRoom:
     """The media of one room. A room's peers go to one worker until that is full."""
 
-    def __init__(self, engine: "Engine", listener: RoomListener) -> None:
+    def __init__(self, engine: Host, listener: RoomListener) -> None:
         self._engine = engine
         self._listener = listener
         self._publishers: dict[str, Peer] = {}  # by name: the connection that speaks for a member
