@@ -268,7 +268,7 @@ class Dtls:
 
     def start(self, now: float) -> None:
         """Send the ClientHello, in the client's role; a server waits for it."""
-        if self._role == "client" and not self._flight and not self._over:
+        if self._role == "client" and not self._flight and not self._over and self._established is None:
             self._advance(now)
 
     def receive(self, datagram: bytes, now: float) -> None:

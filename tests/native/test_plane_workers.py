@@ -108,6 +108,7 @@ def test_reports_are_on_one_clock_across(stage: Stage) -> None:
         call.sent.send(KEY_FRAME)
         if i % 10 == 0:
             # Its media are 200 ms late; by their arrival alone one would not know.
+            now = time.monotonic() - begin
             report = rtcp.SenderReport(0x1000, int((5000 + now) * (1 << 32)), int((now + 0.2) * 90000), 0, 0)
             call.talker.send_control(report)
         if now > 0.3 and call.near.control and call.far.control:
@@ -121,8 +122,8 @@ def test_reports_are_on_one_clock_across(stage: Stage) -> None:
         last = each.media[-1]
         moments.append(heard.ntp / (1 << 32) + step(last.timestamp, heard.rtp_timestamp, 32) / 90000)
     assert abs(moments[0] - moments[1]) < 0.02
-    # The newest packet counts as captured 200 ms ago.
-    assert 0.15 < moments[0] * -1 + time.time() + 2208988800 < 0.35
+    # The newest packet counts as captured 200 ms ago (and a busy machine reads it late), not as just arrived.
+    assert 0.1 < moments[0] * -1 + time.time() + 2208988800 < 1.0
 
 
 def test_subscribers_come_and_go_across(stage: Stage) -> None:
