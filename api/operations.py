@@ -59,6 +59,10 @@ class _Figures(Collector):
         for name, count in sorted(self._services.engine.counters().items()):
             media.add_metric([name], count)
         yield media
+        now = GaugeMetricFamily("atrium_media_now", "What the media engine holds now, by name.", labels=["gauge"])
+        for name, count in sorted(self._services.engine.gauges().items()):
+            now.add_metric([name], count)
+        yield now
         connections = CounterMetricFamily(
             "atrium_http_connections_cut", "Connections that the server ended, by reason.", labels=["reason"]
         )

@@ -230,7 +230,7 @@ cdef class Plane:
         return self.notify
 
     def counters(self) -> dict[str, int]:
-        """All workers' counters added up, by name; `slabs_in_use` and `slabs` beside them."""
+        """All workers' counters added up, by name."""
         cdef int i, k
         cdef uint64_t total
         out = {}
@@ -239,9 +239,15 @@ cdef class Plane:
             for i in range(self.n_workers):
                 total += self.workers[i].counters[k]
             out[COUNTER_NAMES[k]] = total
-        out["slabs"] = sum([self.workers[i].pool.capacity for i in range(self.n_workers)])
-        out["slabs_in_use"] = sum([self.workers[i].pool.in_use for i in range(self.n_workers)])
         return out
+
+    def gauges(self) -> dict[str, int]:
+        """`slabs` that the workers may hold, and `slabs_in_use` of them."""
+        cdef int i
+        return {
+            "slabs": sum([self.workers[i].pool.capacity for i in range(self.n_workers)]),
+            "slabs_in_use": sum([self.workers[i].pool.in_use for i in range(self.n_workers)]),
+        }
 
     @property
     def outstanding(self) -> int:

@@ -42,7 +42,7 @@ cdef enum:
     NO_SECTION = 255
     NO_LEVEL = 255
 
-    SEND_MESSAGES = 48      # datagram trains in one sendmmsg
+    SEND_MESSAGES = 16      # datagram trains in one sendmmsg: enough to share its cost, few enough that the first leave soon
     ARENA_BYTES = 256 * 1024
     TRAIN_BYTES = 60000     # below the 65,507 of one UDP datagram
     TRAIN_PACKETS = 60      # the kernel takes 64 (UDP_MAX_SEGMENTS of old kernels)

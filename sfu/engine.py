@@ -70,7 +70,11 @@ class Engine:
 
     def counters(self) -> dict[str, int]:
         """Work done and datagrams dropped, by named reason, since the start."""
-        return {**self.plane.counters(), **self._dropped, "peers": len(self._ufrags)}
+        return {**self.plane.counters(), **self._dropped}
+
+    def gauges(self) -> dict[str, int]:
+        """What there is now: connections, and how much of the memory for packets is taken."""
+        return {**self.plane.gauges(), "peers": len(self._ufrags)}
 
     def open_room(self, listener: RoomListener) -> MediaRoom:
         """Media for a room; the caller closes it."""

@@ -56,6 +56,9 @@ class FakeEngine:
     def counters(self) -> Mapping[str, int]:
         return {"packets_forwarded": 7, "drop_unknown_ssrc": 3}
 
+    def gauges(self) -> Mapping[str, int]:
+        return {"peers": 2}
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         self.running = True
         try:

@@ -40,6 +40,7 @@ async def test_metrics_show_rooms_members_and_the_engine(server: Server) -> None
     assert "atrium_rooms 0.0" in lines
     assert 'atrium_members{dialect="room_api"} 0.0' in lines
     assert 'atrium_media_total{counter="packets_forwarded"} 7.0' in lines
+    assert 'atrium_media_now{gauge="peers"} 2.0' in lines
     assert 'atrium_http_connections_cut_total{reason="error"} 0.0' in lines
 
 

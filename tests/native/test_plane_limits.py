@@ -31,7 +31,7 @@ def test_memory_for_packets_has_a_ceiling() -> None:
         talker, listener = stage.caller(owner=1), stage.caller(owner=2)
         sent = talker.publish("video", 7)
         listener.subscribe(sent.publication, "video", STREAM)
-        slabs = stage.plane.counters()["slabs"]
+        slabs = stage.plane.gauges()["slabs"]
         assert slabs == 64
         for i in range(slabs):
             sent.send(KEY_FRAME + b"%d" % i)
@@ -43,7 +43,7 @@ def test_memory_for_packets_has_a_ceiling() -> None:
                 stage.until_counted("drop_pool_full", i + 1)
         counters = stage.plane.counters()
         assert counters["drop_pool_full"] == 5000
-        assert counters["slabs_in_use"] == slabs
+        assert stage.plane.gauges()["slabs_in_use"] == slabs
         assert counters["sent"] == slabs
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident < 1024  # KiB
         sent.publication.close()
@@ -51,7 +51,7 @@ def test_memory_for_packets_has_a_ceiling() -> None:
         listener.subscribe(fresh.publication, "audio", STREAM + 1)
         fresh.send(b"again")
         assert listener.take(1)[0].payload == b"again"
-        assert stage.plane.counters()["slabs_in_use"] == 1
+        assert stage.plane.gauges()["slabs_in_use"] == 1
 
 
 def test_a_history_lets_go_by_age() -> None:
@@ -72,7 +72,7 @@ def test_an_idle_worker_keeps_no_past() -> None:
         call = Call(stage)
         for _ in range(100):
             call.goes_on()
-        stage.until(lambda: stage.plane.counters()["slabs_in_use"] == 1, "the history is still held")
+        stage.until(lambda: stage.plane.gauges()["slabs_in_use"] == 1, "the history is still held")
 
 
 def test_what_is_closed_leaves_no_slab_behind() -> None:
@@ -80,10 +80,10 @@ def test_what_is_closed_leaves_no_slab_behind() -> None:
         call = Call(stage)
         for _ in range(100):
             call.goes_on()
-        assert stage.plane.counters()["slabs_in_use"] == 100
+        assert stage.plane.gauges()["slabs_in_use"] == 100
         stage.close_all()
         stage.settle()
-        assert stage.plane.counters()["slabs_in_use"] == 0
+        assert stage.plane.gauges()["slabs_in_use"] == 0
 
 
 def test_commands_wait_for_their_worker() -> None:

@@ -187,7 +187,7 @@ def close_in_order(stage: Stage, order: tuple[str, ...]) -> None:
 def test_slabs_come_home(stage: Stage) -> None:
     """What the other worker dropped last can be used again: many times the pool's size goes through."""
     with Stage(workers=2, slab_bytes=0) as tiny:
-        slabs = tiny.plane.counters()["slabs"] // 2
+        slabs = tiny.plane.gauges()["slabs"] // 2
         for turn in range(6):
             call = Across(tiny)
             for i in range(slabs - 4):

@@ -158,7 +158,7 @@ async def test_consent_lasts_while_checks_come_and_ends_with_them() -> None:
         await bob.ear.until("consent")
         assert 0.25 < trio.current_time() - before < 1.0
         assert (["connected", "consent"], ["connected"]) == (bob.ear.heard, ann.ear.heard)
-        assert 1 == play.engine.counters()["peers"]
+        assert 1 == play.engine.gauges()["peers"]
         assert "closed" == bob.peer.stats().state
 
 
@@ -167,7 +167,7 @@ async def test_a_peer_that_never_comes_is_given_up() -> None:
         _, _, ear = await waiting(play)
         await ear.until("timeout")
         assert ["timeout"] == ear.heard
-        assert 0 == play.engine.counters()["peers"]
+        assert 0 == play.engine.gauges()["peers"]
 
 
 async def test_a_goodbye_is_heard_at_once(play: Play) -> None:
@@ -175,7 +175,7 @@ async def test_a_goodbye_is_heard_at_once(play: Play) -> None:
     call.listener.caller.close()
     await call.listener.ear.until("closed")
     assert ["connected", "closed"] == call.listener.ear.heard
-    assert 1 == play.engine.counters()["peers"]
+    assert 1 == play.engine.gauges()["peers"]
 
 
 async def test_a_wrong_certificate_is_refused_and_told(play: Play) -> None:
@@ -391,4 +391,4 @@ async def test_stopping_with_peers_connected_leaves_no_thread_and_no_socket() ->
 async def test_an_engine_that_nobody_uses_stops_at_once() -> None:
     async with playing(workers=3) as play:
         assert 3 == len(set(play.engine.media))
-        assert 0 == play.engine.counters()["peers"]
+        assert 0 == play.engine.gauges()["peers"]

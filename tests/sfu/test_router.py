@@ -157,12 +157,12 @@ async def test_a_takeover_that_is_refused_changes_nothing(play: Play) -> None:
     ann, bob = await play.join("ann", picture=True), await play.join("bob")
     (view,) = bob.watch("ann")
     await show_first(ann, (bob, view))
-    peers = play.engine.counters()["peers"]
+    peers = play.engine.gauges()["peers"]
     offer = ann.caller.offer()
     for bad, error in ((offer[:200], BadOffer), (offer.replace("opus", "sub").replace("VP8", "VP1"), NoCommonCodec)):
         with pytest.raises(error):
             play.room.open_peer("ann", bad, Ear())
-    assert peers == play.engine.counters()["peers"]
+    assert peers == play.engine.gauges()["peers"]
     ann.camera.show(b"still here")
     (packet,) = await bob.caller.take(1, view)
     assert packet.payload.endswith(b"still here")
@@ -173,7 +173,7 @@ async def test_a_stranger_that_is_refused_leaves_nothing(play: Play) -> None:
     ann = await play.join("ann")
     with pytest.raises(BadOffer):
         play.room.open_peer("bob", "v=0\r\n", Ear())
-    assert 1 == play.engine.counters()["peers"]
+    assert 1 == play.engine.gauges()["peers"]
     assert [1] == play.engine.plane.load()
     assert "connected" == ann.peer.stats().state
 
@@ -221,7 +221,7 @@ async def test_a_closed_room_says_goodbye_to_all_and_calls_nobody_back(play: Pla
         await member.caller.until(lambda: "Closed()" in map(str, member.caller.outputs), "no goodbye")  # noqa: B023
         assert ["connected"] == member.ear.heard
         member.peer.close()
-    assert 0 == play.engine.counters()["peers"]
+    assert 0 == play.engine.gauges()["peers"]
 
 
 # Mutes
