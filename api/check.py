@@ -21,6 +21,7 @@ from cryptography import x509
 from api.config import Address, Config, ConfigError, load
 from api.keyring import SECRET_FILE
 from api.store import Database, StoreError
+from sfu import bind_workers
 
 Verdict = Literal["ok", "warn", "fail"]
 OK: Final[Verdict] = "ok"
@@ -29,7 +30,7 @@ FAIL: Final[Verdict] = "fail"
 
 FILES_WANTED = 4096
 BUFFER_BYTES_WANTED = 4 * 1024 * 1024
-MEDIA_PORT = 40000
+WHOSE = "is a server running, or is it not this host's?"
 LIBRARIES = ("pylibsrtp", "OpenSSL", "aioice", "native.plane")
 CERTIFICATE_DAYS = 14
 # adjtimex(2): the clock is not synchronised.
@@ -82,27 +83,33 @@ def _data(config: Config, data: Path) -> Iterator[Finding]:
 
 
 def _ports(config: Config) -> Iterator[Finding]:
-    yield _bindable("http", Address.parse(config.http.bind), socket.SOCK_STREAM)
-    try:
-        media = Address.parse(config.media.bind) if config.media.bind else Address("0.0.0.0", MEDIA_PORT)
-    except ValueError as error:
-        yield Finding("media", FAIL, f"media.bind: {error}")
-    else:
-        yield _bindable("media", media, socket.SOCK_DGRAM)
+    yield _http(Address.parse(config.http.bind))
+    yield from _media(config)
 
 
-def _bindable(what: str, address: Address, kind: socket.SocketKind) -> Finding:
-    name = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+def _http(address: Address) -> Finding:
     try:
-        with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, kind) as probe:
-            if kind == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address.host, address.port))
     except OSError as error:
-        return Finding(
-            what, FAIL, f"{name} {address}: {error.strerror}; is a server running, or is it not this host's?"
-        )
-    return Finding(what, OK, f"{name} {address} is free")
+        return Finding("http", FAIL, f"TCP {address}: {error.strerror}; {WHOSE}")
+    return Finding("http", OK, f"TCP {address} is free")
+
+
+def _media(config: Config) -> Iterator[Finding]:
+    """Every socket of every worker, bound as the server does it."""
+    try:
+        workers = bind_workers(config.media.bind, config.media.worker_count)
+    except ValueError as error:
+        yield Finding("media", FAIL, f"media.bind: {error}")
+        return
+    except OSError as error:
+        yield Finding("media", FAIL, f"UDP: {error.strerror or error}; {WHOSE}")
+        return
+    for bound in (bound for worker in workers for bound in worker):
+        bound.socket.close()
+        yield Finding("media", OK, f"UDP {bound} is free")
 
 
 def _files() -> Iterator[Finding]:

@@ -3,9 +3,11 @@
 hypercorn 0.18 on trio lets some errors of one connection (bytes after a WebSocket upgrade, a bad chunk size, a ping
 that meets a close) leave `serve`, which ends the server. It also shields its writes, so that a peer that reads nothing
 holds its task, and the shutdown, for ever; it never looks at pongs; and it inflates permessage-deflate without a bound.
-`install` puts two subclasses in the places where hypercorn looks its own classes up:
+`install` puts three subclasses in the places where hypercorn looks its own classes up:
 
-- SafeTCPServer: an Exception of a connection is counted, logged and closes it; a write has a deadline.
+- SafeTCPServer: an Exception of a connection is counted, logged and closes it; a write has a deadline. There are so
+  many connections in all and from one address, and no more.
+- OnlyHTTP1: an upgrade to HTTP/2 is ignored, as RFC 9110 7.8 allows; that protocol's task outlives an early end.
 - RoomWebSocket: early bytes wait for the upgrade's answer; oversized and binary frames close (1009, 1003); a peer that
   leaves two pings unanswered is cut; no compression.
 
@@ -13,11 +15,14 @@ They reach into hypercorn, so `install` asserts each name, and tests/api/test_co
 """
 
 import math
-from collections.abc import Mapping
+import resource
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import hypercorn.protocol.h2
+import hypercorn.protocol
 import hypercorn.protocol.h11
 import hypercorn.protocol.ws_stream
 import hypercorn.trio.run
@@ -32,22 +37,75 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
-from api.limits import CLOSE_STALL_S, EARLY_BYTES, MISSED_PONGS, WRITE_STALL_S
+from api.gate import LOOPBACK, Proxies
+from api.limits import (
+    ADDRESS_CONNECTIONS,
+    CLOSE_STALL_S,
+    CONNECTIONS,
+    EARLY_BYTES,
+    MISSED_PONGS,
+    REFUSED_CONNECTIONS,
+    WRITE_STALL_S,
+)
+from signalling.door import source_of
 from signalling.limits import MAX_FRAME_BYTES
 
 log = structlog.get_logger(__name__)
 
+TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 10\r\n\r\n"
+MAX_REQUEST_READ = 1 << 16
+
 
 class Connections:
-    """Counters of what connections did to deserve being ended."""
+    """How many there are, and counters of what they did to deserve being ended.
 
-    def __init__(self) -> None:
+    Whoever comes through a proxy has its address, so `proxies` and loopback are held to the ceiling of all alone.
+    """
+
+    def __init__(self, proxies: Proxies) -> None:
         self.contained = 0
         self.stalled = 0
         self.silent = 0
+        self.refused = 0
+        self.being_refused = 0
+        self._proxies = proxies
+        self._open = 0
+        self._by_source: Counter[str] = Counter()
 
     def counts(self) -> Mapping[str, int]:
-        return {"error": self.contained, "write_stalled": self.stalled, "no_pong": self.silent}
+        return {
+            "error": self.contained,
+            "write_stalled": self.stalled,
+            "no_pong": self.silent,
+            "too_many": self.refused,
+        }
+
+    @property
+    def ceiling(self) -> int:
+        """Files are wanted for more than connections: media, the database, what a request opens."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files * 3 // 4)
+
+    @contextmanager
+    def place(self, address: str) -> Iterator[bool]:
+        """Whether there is room for a connection from `address`; it takes its place for the time of the block."""
+        source = None if address in LOOPBACK or address in self._proxies else source_of(address)
+        full = self._open >= self.ceiling
+        if full or (source is not None and self._by_source[source] >= ADDRESS_CONNECTIONS):
+            self.refused += 1
+            yield False
+            return
+        self._open += 1
+        if source is not None:
+            self._by_source[source] += 1
+        try:
+            yield True
+        finally:
+            self._open -= 1
+            if source is not None:
+                self._by_source[source] -= 1
+                if not self._by_source[source]:
+                    del self._by_source[source]
 
 
 _counts: ContextVar[Connections] = ContextVar("connections")
@@ -65,7 +123,8 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
     async def run(self) -> None:
         _connection.set(self)
         try:
-            await super().run()
+            with _counts.get().place(self._peer()) as admitted:
+                await (super().run() if admitted else self._turn_away())
         except Exception as error:  # noqa: BLE001  # the point of it; Cancelled is none, so shutdowns pass
             _counts.get().contained += 1
             log.info("connection contained", error=_innermost(error))
@@ -73,6 +132,30 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
             # Also after a cancellation, which hypercorn lets pass between its two steps of closing.
             with trio.CancelScope(shield=True):
                 await self.cut()
+
+    def _peer(self) -> str:
+        """The address of the other end; empty if it is gone already."""
+        try:
+            address: str = getattr(self.stream, "transport_stream", self.stream).socket.getpeername()[0]
+        except OSError:
+            return ""
+        return address
+
+    async def _turn_away(self) -> None:
+        counts = _counts.get()
+        if counts.being_refused >= REFUSED_CONNECTIONS:
+            return
+        counts.being_refused += 1
+        try:
+            with trio.move_on_after(CLOSE_STALL_S):
+                await self.stream.send_all(TOO_MANY)
+                # A socket closed with bytes unread resets, and the answer could be lost with it.
+                while await self.stream.receive_some(MAX_REQUEST_READ):
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            counts.being_refused -= 1
 
     async def cut(self) -> None:
         # Closing TLS politely is a write, and writing is what a cut must not wait for.
@@ -99,6 +182,13 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
             _counts.get().stalled += 1
             with trio.CancelScope(shield=True):
                 await self.cut()
+
+
+class OnlyHTTP1(hypercorn.protocol.h11.H11Protocol):
+    """Everything is HTTP/1.1, or is refused as such."""
+
+    async def _check_protocol(self, event: object) -> None:
+        pass
 
 
 class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
@@ -229,7 +319,7 @@ def install(counts: Connections) -> None:
     for module, name, ours in (
         (hypercorn.trio.run, "TCPServer", SafeTCPServer),
         (hypercorn.protocol.h11, "WSStream", RoomWebSocket),
-        (hypercorn.protocol.h2, "WSStream", RoomWebSocket),
+        (hypercorn.protocol, "H11Protocol", OnlyHTTP1),
     ):
         found: Any = getattr(module, name, None)
         assert isinstance(found, type) and issubclass(ours, found), f"hypercorn has moved {module.__name__}.{name}"
@@ -237,6 +327,7 @@ def install(counts: Connections) -> None:
     for base, name in (
         (hypercorn.trio.tcp_server.TCPServer, "protocol_send"),
         (hypercorn.trio.tcp_server.TCPServer, "_read_data"),
+        (hypercorn.protocol.h11.H11Protocol, "_check_protocol"),
         (hypercorn.protocol.ws_stream.WSStream, "app_send"),
         (hypercorn.protocol.ws_stream.WSStream, "_accept"),
         (hypercorn.protocol.ws_stream.WSStream, "_handle_events"),

@@ -21,10 +21,29 @@ App = Callable[..., Awaitable[None]]
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?")
 
 
+class Proxies:
+    """[http] trusted_proxies."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(network) for network in networks]
+
+    def __contains__(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        return any(parsed in network for network in self._networks)
+
+
+LOOPBACK = Proxies(["127.0.0.0/8", "::1/128"])
+
+
 class Gate:
-    def __init__(self, app: App, trusted_proxies: Iterable[str]) -> None:
+    def __init__(self, app: App, proxies: Proxies) -> None:
         self._app = app
-        self._trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *rest: Any) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -37,7 +56,7 @@ class Gate:
 
     def _seen_through_proxies(self, scope: Scope) -> Scope:
         client = (scope.get("client") or ("", 0))[0]
-        if not self._is_proxy(client):
+        if client not in self._proxies:
             return scope
         # Each proxy appends whom it heard: the client is the last one that is no proxy of ours.
         for claimed in reversed(_values(scope, b"x-forwarded-for")):
@@ -45,7 +64,7 @@ class Gate:
                 client = str(ipaddress.ip_address(claimed))
             except ValueError:
                 break
-            if not self._is_proxy(client):
+            if client not in self._proxies:
                 break
         scope = {**scope, "client": (client, 0)}
         scheme = next(iter(_values(scope, b"x-forwarded-proto")), "")
@@ -53,15 +72,6 @@ class Gate:
             secure = scheme == "https"
             scope["scheme"] = scheme if scope["type"] == "http" else ("wss" if secure else "ws")
         return scope
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-            parsed = parsed.ipv4_mapped
-        return any(parsed in network for network in self._trusted)
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

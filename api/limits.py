@@ -34,6 +34,16 @@ WRITE_STALL_S: Final = 10.0
 CLOSE_STALL_S: Final = 2.0
 """Time for a peer to take a WebSocket close frame; then its connection is cut."""
 
+CONNECTIONS: Final = 10_000
+"""HTTP connections and WebSockets at once, but no more than three quarters of the files that the process may open; a
+further one is answered 503."""
+
+ADDRESS_CONNECTIONS: Final = 1000
+"""Of these from one IPv4 address or IPv6 /64, unless it is loopback or a trusted proxy; a further one is answered 503."""
+
+REFUSED_CONNECTIONS: Final = 64
+"""Connections at once that are being answered such a 503; further ones are closed without an answer."""
+
 EARLY_BYTES: Final = 64 * 1024
 """WebSocket bytes that may follow an upgrade before it is answered; more cuts the connection."""
 
@@ -51,6 +61,9 @@ ROOM_PASSWORD_CHARS: Final = 128
 
 ROOM_MEMBERS: Final = 1000
 """Users on the list of one room; 422."""
+
+PASSWORD_CHECKS_WAITING: Final = 32
+"""Passwords that wait to be hashed or checked, 0.15 s each; a further one is answered 429."""
 
 LIMIT_MODULES = ("api.limits", "signalling.limits", "sfu.limits", "native.limits")
 

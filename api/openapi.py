@@ -32,6 +32,8 @@ ERRORS = {
     413: "The body is too long",
     415: "The body is not application/json",
     422: "The object `room` is not as described",
+    429: "Too many passwords are being hashed",
+    503: "The server is draining",
 }
 BODY_ERRORS = (400, 408, 413, 415, 422)
 
@@ -100,7 +102,7 @@ def document(version: str) -> Schema:
                 "post": _operation(
                     "Make a persistent room",
                     {201: _object("room", room=_ref("Room"))},
-                    errors=BODY_ERRORS,
+                    errors=(*BODY_ERRORS, 429, 503),
                     body=_object("room", room=_ref("NewRoom")),
                 ),
             },

@@ -14,6 +14,7 @@ from api.limits import ROOM_MEMBERS, ROOM_NAME_CHARS, ROOM_PASSWORD_CHARS
 from api.services import Services
 from api.store import rooms
 from signalling.ports import ListedUser, RoomRecord
+from signalling.room.errors import TooMany
 
 
 def _trimmed(name: str) -> str:
@@ -72,11 +73,16 @@ def mount(app: QuartTrio, services: Services) -> None:
 
     @app.post("/v1/rooms")
     async def create_room() -> Response:
+        if services.readiness.draining:
+            raise HttpError(503, "the server is draining")
         body = await json_body()
         if not isinstance(body, dict) or not isinstance(body.get("room"), dict):
             raise HttpError(400, "the body must be an object with an object `room`")
         wanted = shaped(body["room"], NewRoom, "room")
-        password_hash = None if wanted.password is None else await services.passwords.hashed(wanted.password)
+        try:
+            password_hash = None if wanted.password is None else await services.passwords.hashed(wanted.password)
+        except TooMany as refusal:
+            raise HttpError(429, str(refusal)) from None
 
         def add(connection: sa.Connection) -> RoomRecord:
             return rooms.add(

@@ -9,6 +9,7 @@ While it runs, `DIR/server.json` (0600) tells local commands where the server is
 """
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -16,7 +17,8 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -36,7 +38,7 @@ from quart_trio import QuartTrio
 from api import containment, http, live, operations, room_api, site, sockets
 from api.config import Address, Config
 from api.directory import StoredDirectory
-from api.gate import Gate
+from api.gate import Gate, Proxies
 from api.keyring import Keyring, make_private
 from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
 from api.passwords import PasswordChecks
@@ -50,6 +52,7 @@ from signalling import Rooms
 log = structlog.get_logger(__name__)
 
 SERVER_FILE = "server.json"
+LOCK_FILE = "lock"
 DEMO_ROOM = "demo"
 TOKENS = "room tokens"
 # Beyond the drain: sockets that read nothing are cut by deadlines of their own, shorter than this.
@@ -110,12 +113,13 @@ async def serve(
     announce: Callable[[Ready], None] = _print_ready,
 ) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keyring = Keyring.open(directory)
-    database = await trio.to_thread.run_sync(Database, directory, config.store.url)
-    try:
-        await _serve_from(Store(database), keyring, config, directory, engine_factory, demo, announce)
-    finally:
-        database.close()
+    with _lock(directory):
+        keyring = Keyring.open(directory)
+        database = await trio.to_thread.run_sync(Database, directory, config.store.url)
+        try:
+            await _serve_from(Store(database), keyring, config, directory, engine_factory, demo, announce)
+        finally:
+            database.close()
 
 
 async def _serve_from(
@@ -130,6 +134,7 @@ async def _serve_from(
     if demo:
         await store.write(_make_demo_room)
     passwords = PasswordChecks()
+    proxies = Proxies(config.http.trusted_proxies)
     stored = StoredDirectory(store, keyring, passwords)
     engine = engine_factory(config.media)
     services = Services(
@@ -141,12 +146,12 @@ async def _serve_from(
         tokens=RoomTokens(keyring.derive(TOKENS), config.room_api.token_ttl_s),
         engine=engine,
         rooms=Rooms(engine, stored, config.room_api),
-        connections=containment.Connections(),
+        connections=containment.Connections(proxies),
         readiness=Readiness(),
         local_key=secrets.token_urlsafe(32),
     )
     containment.install(services.connections)
-    app = Gate(make_app(services), config.http.trusted_proxies)
+    app = Gate(make_app(services), proxies)
     stop_http = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as engine_nursery:
@@ -245,8 +250,27 @@ def _make_demo_room(connection: sa.Connection) -> None:
         rooms.add(connection, name=DEMO_ROOM, open=True)
 
 
+@contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    """Hold the directory for one server. The kernel lets go of it however the process ends, so no pid is ever asked.
+
+    The file stays: removed, it could be locked by two, one with the old file open and one with a new one.
+    """
+    path = directory / LOCK_FILE
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            why = "another server runs on this directory" if isinstance(error, BlockingIOError) else error.strerror
+            raise StartError(f"{path}: {why}") from None
+        yield
+
+
 class _ServerFile:
-    """`DIR/server.json`, there while the block runs. What a killed server left behind is replaced."""
+    """`DIR/server.json`, there while the block runs. What a killed server left behind is replaced.
+
+    Whoever makes it holds the lock of the directory, so what is there is nobody's.
+    """
 
     def __init__(self, directory: Path, http: str, key: str) -> None:
         self._path = directory / SERVER_FILE
@@ -255,7 +279,7 @@ class _ServerFile:
     def __enter__(self) -> None:
         self._path.unlink(missing_ok=True)
         if not make_private(self._path, self._content):
-            raise StartError(f"{self._path}: another server starts on this directory")
+            raise StartError(f"{self._path}: somebody else writes it")
 
     def __exit__(self, *_: object) -> None:
         try:

@@ -26,7 +26,7 @@ from native.seqmap cimport (
 from native.state cimport (
     ARENA_BYTES, C_DROP_PROTECT, C_DROP_RING_FULL, C_DROP_RTX_BUDGET, C_DROP_RTX_REPEATED, C_DROP_RTX_UNKNOWN,
     C_DROP_SEND_ERROR, C_DROP_SEND_FULL, C_GSO_REFUSED, C_KEYFRAME_REQUESTS, C_RTCP_SENT, C_RTX_SENT, C_SEND_CALLS,
-    C_SENT, C_SENT_BYTES, CROSS_KEY_REQUEST, CROSS_PACKET, KIND_VIDEO, RESENT, SEND_MESSAGES, TRAIN_BYTES,
+    C_DROP_AWAITING_KEYFRAME, C_DROP_LARGE_EXTENSION, C_DROP_LATE, C_DROP_NO_CODEC, C_DROP_NOT_READY, C_SENT, C_SENT_BYTES, CROSS_KEY_REQUEST, CROSS_PACKET, KIND_VIDEO, RESENT, SEND_MESSAGES, TRAIN_BYTES,
     TRAIN_PACKETS, Bus, Cross, Remote, Resent, Route, SubscriptionConfig, Train,
 )
 
@@ -66,7 +66,10 @@ cdef inline int write_extensions(Worker *w, Subscription *s, Packet *packet, uin
     for i in range(packet.n_elements):
         id = ids[packet.elements[i].kind]
         size = packet.elements[i].size
-        if id == 0 or (size > 16 and not two_byte):
+        if id == 0:
+            continue
+        if size > 16 and not two_byte:
+            w.counters[C_DROP_LARGE_EXTENSION] += 1
             continue
         at += put_head(out + at, id, size, two_byte)
         memcpy(out + at, packet.data + packet.elements[i].at, size)
@@ -130,8 +133,6 @@ cdef bint append(
     peer.packets_out += 1
     peer.bytes_out += size
     s.bytes += size
-    w.counters[C_SENT] += 1
-    w.counters[C_SENT_BYTES] += size
 
     # The first packet of a message sets the size of its segments; a shorter one ends it.
     if sender.n:
@@ -196,7 +197,10 @@ cdef void flush(Worker *w, Sender *sender) noexcept nogil:
         sent = sendmmsg(sender.fd, &sender.messages[i], leading(sender, i, n), MSG_DONTWAIT)
         w.counters[C_SEND_CALLS] += 1
         if sent > 0:
-            i += sent
+            for _ in range(sent):
+                w.counters[C_SENT] += sender.trains[i].count
+                w.counters[C_SENT_BYTES] += sender.trains[i].bytes
+                i += 1
         elif errno == EINTR:
             continue
         elif train.count > 1 and errno == EMSGSIZE:
@@ -245,6 +249,9 @@ cdef bint send_cut(Worker *w, Sender *sender, Train *train) noexcept nogil:
         ) < 0:
             w.counters[C_DROP_SEND_FULL if errno == EAGAIN or errno == ENOBUFS else C_DROP_SEND_ERROR] += 1
             whole = False
+        else:
+            w.counters[C_SENT] += 1
+            w.counters[C_SENT_BYTES] += size
         at += size
     return whole
 
@@ -265,19 +272,24 @@ cdef void fan(Worker *w, Publication *p, Subscription *s) noexcept nogil:
     cdef uint16_t seq
     cdef SubscriptionConfig *config = s.config
     if peer.srtp_out == NULL or peer.remote_size == 0:
+        w.counters[C_DROP_NOT_READY] += p.n_batch
         return
     for i in range(p.n_batch):
         packet = p.batch[i]
         if packet.payload_size == 0 or not config.taken[packet.format]:
+            if packet.payload_size:
+                w.counters[C_DROP_NO_CODEC] += 1
             if s.source == p.source:
                 seqmap_skip(&s.seqmap, packet.seq)
             continue
         if s.source != p.source:
             if p.kind == KIND_VIDEO and not packet.keyframe:
+                w.counters[C_DROP_AWAITING_KEYFRAME] += 1
                 request_key(w, p)
                 continue
             switch_source(w, p, s, packet)
         if not seqmap_map(&s.seqmap, packet.seq, &seq):
+            w.counters[C_DROP_LATE] += 1
             continue
         if append(w, s, packet, config.pt[packet.format], s.ssrc, seq, tsmap_map(&s.tsmap, packet.ts, w.now), -1):
             s.packets += 1

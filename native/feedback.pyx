@@ -18,7 +18,7 @@ from native.rtcp cimport (
 from native.rtp cimport get_u32
 from native.speaker cimport speakers_speaking
 from native.state cimport (
-    C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
+    C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_RTCP_UNKNOWN_SSRC, C_RTCP_IGNORED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
     CROSS_CLOCK, MAX_INCOMING, MAX_SECTIONS,
     NOTICE_SPEAKER, Bus, Cross, Route, Subscription,
 )
@@ -26,7 +26,7 @@ from native.twcc cimport twcc_due, twcc_feedback
 
 cdef enum:
     REPORT_NS = 1_000_000_000
-    MEDIA_TIME_US = 1 << 40         # 12 days: a sender's clock may say anything
+    MEDIA_TIME_S = 1_000_000        # 12 days: a sender's clock may say anything
     TURN_NS = 10_000_000            # sender reports are spread over a second: each turn serves one slot in TURNS
     TURNS = 100
     NTP_EPOCH_S = 2208988800        # 1900 to 1970
@@ -80,6 +80,8 @@ cdef void rtcp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept 
             firs(w, peer, &view)
         elif kind == RTCP_KIND_BYE:
             byes(w, peer, &view)
+        else:
+            w.counters[C_RTCP_IGNORED] += 1
 
 
 cdef inline bint reporter_known(Peer *peer, uint32_t ssrc) noexcept nogil:
@@ -118,10 +120,12 @@ cdef inline Publication *flowing(Worker *w, Subscription *s) noexcept nogil:
 cdef void key_frame_asked(Worker *w, Peer *peer, uint32_t ssrc) noexcept nogil:
     cdef Subscription *s = subscription_of(peer, ssrc)
     cdef Publication *p
-    if s != NULL:
-        p = flowing(w, s)
-        if p != NULL:
-            request_key(w, p)
+    if s == NULL:
+        w.counters[C_DROP_RTCP_UNKNOWN_SSRC] += 1
+        return
+    p = flowing(w, s)
+    if p != NULL:
+        request_key(w, p)
 
 
 cdef void firs(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
@@ -139,6 +143,7 @@ cdef void nacks(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
     cdef uint16_t blp = 0
     cdef int i, bit
     if s == NULL:
+        w.counters[C_DROP_RTCP_UNKNOWN_SSRC] += 1
         return
     for i in range(rtcp_nack_count(view)):
         if rtcp_nack(view, i, &pid, &blp) != 0:
@@ -372,7 +377,7 @@ cdef void tell_subscriber(Worker *w, Peer *peer) noexcept nogil:
 cdef inline uint32_t media_time(uint64_t now, uint64_t then, uint32_t clock) noexcept nogil:
     """The units of `clock` Hz from `then` to `now`, which may lie before it."""
     cdef int64_t us = (<int64_t>now - <int64_t>then) // 1000
-    us = max(min(us, <int64_t>MEDIA_TIME_US), -<int64_t>MEDIA_TIME_US)
+    us = max(min(us, <int64_t>MEDIA_TIME_S * 1_000_000), -<int64_t>MEDIA_TIME_S * 1_000_000)
     return <uint32_t>(us * <int64_t>clock // 1_000_000)
 
 

@@ -28,7 +28,7 @@ from native.speaker cimport (
 )
 from native.state cimport (
     BATCH, C_DROP_DTLS_UNVALIDATED, C_DROP_DUPLICATE, C_DROP_EXTENSION_MALFORMED, C_DROP_GARBAGE, C_DROP_MUTED,
-    C_DROP_NO_KEYS, C_DROP_OVERSIZED, C_DROP_PADDING_MALFORMED, C_DROP_POOL_FULL, C_DROP_RTP_MALFORMED,
+    C_DROP_NO_KEYS, C_DROP_OVERSIZED, C_DROP_PADDING_MALFORMED, C_DROP_POOL_FULL, C_DROP_RTP_MALFORMED, C_DROP_RTX_PROBE, C_DROP_SEQUENCE_JUMP,
     C_DROP_SRTP_AUTH, C_DROP_SRTP_OLD, C_DROP_SRTP_REPLAY, C_DROP_SSRC_LIMIT, C_DROP_STALE_ROUTE, C_DROP_TRUNCATED,
     C_DROP_UNKNOWN_ADDRESS, C_DROP_UNKNOWN_PAYLOAD, C_DROP_UNKNOWN_SSRC, C_RECEIVED, C_RTX_RECEIVED, CROSS_CLOCK,
     CROSS_KEY_REQUEST, CROSS_PACKET, KIND_AUDIO, KIND_VIDEO, MAX_INCOMING, MAX_LEARNED, MAX_PUBLICATIONS, NO_LEVEL, NO_SECTION,
@@ -233,7 +233,9 @@ cdef bint repaired(Worker *w, Publication *p, uint8_t *data, RtpView *view) noex
     """A packet of the RTX stream: turn the view into that of the original (RFC 4588 4). True if that was missing."""
     w.counters[C_RTX_RECEIVED] += 1
     if p.ssrc == 0 or view.payload_size <= 2:
-        return False  # nothing to repair yet; or a probe, padding alone
+        # Nothing to repair yet; or padding alone, by which the sender measures the way.
+        w.counters[C_DROP_RTX_PROBE] += 1
+        return False
     view.seq = get_u16(data + view.payload_at)
     view.payload_at += 2
     view.payload_size -= 2
@@ -254,7 +256,7 @@ cdef bint accepted(Worker *w, Publication *p, RtpView *view, int size) noexcept 
         begin_source(w, p, view.ssrc)
     status = reception_packet(&p.reception, view.seq, view.ts, w.now)
     if status == ARRIVED_DUPLICATE or status == ARRIVED_JUMP:
-        w.counters[C_DROP_DUPLICATE] += 1
+        w.counters[C_DROP_DUPLICATE if status == ARRIVED_DUPLICATE else C_DROP_SEQUENCE_JUMP] += 1
         return False
     if status == ARRIVED_RESET:
         new_source(w, p)

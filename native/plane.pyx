@@ -50,10 +50,11 @@ COUNTER_NAMES = (
     "drop_garbage", "drop_oversized", "drop_truncated", "drop_notice_ring_full", "drop_dtls_unvalidated",
     "drop_unknown_address", "drop_no_keys", "drop_rtp_malformed", "drop_extension_malformed",
     "drop_padding_malformed", "drop_srtp_auth", "drop_srtp_replay", "drop_srtp_old", "drop_ssrc_limit",
-    "drop_unknown_ssrc", "drop_unknown_payload", "drop_duplicate", "drop_muted", "drop_pool_full",
-    "drop_rtcp_malformed", "drop_rtcp_auth", "drop_ring_full", "drop_stale_route", "drop_protect", "drop_send_full",
+    "drop_unknown_ssrc", "drop_unknown_payload", "drop_duplicate", "drop_sequence_jump", "drop_rtx_probe", "drop_muted", "drop_pool_full",
+    "drop_rtcp_malformed", "drop_rtcp_auth", "drop_rtcp_unknown_ssrc", "drop_ring_full", "drop_stale_route", "drop_subscriber_not_ready",
+    "drop_no_codec", "drop_awaiting_keyframe", "drop_late", "drop_large_extension", "drop_protect", "drop_send_full",
     "drop_send_error", "drop_rtx_unknown", "drop_rtx_repeated", "drop_rtx_budget", "segmentation_refused", "rtx_sent",
-    "rtx_received", "nacks_sent", "keyframe_requests", "rtcp_received", "rtcp_sent", "notices",
+    "rtx_received", "nacks_sent", "keyframe_requests", "rtcp_received", "rtcp_ignored", "rtcp_sent", "notices",
     "consent_answered",
 )
 assert len(COUNTER_NAMES) == N_COUNTERS

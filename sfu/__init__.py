@@ -1,5 +1,6 @@
 """The media control plane: peers, their machines, and who gets what. `signalling` uses what is named here."""
 
+from sfu.addresses import bind_workers
 from sfu.engine import Engine
 from sfu.negotiation import BadOffer, NoCommonCodec, UnknownMid, stream_id
 from sfu.router import Feed, MediaRoom, Peer, PeerListener, RoomListener
@@ -22,5 +23,6 @@ __all__ = [
     "RoomListener",
     "UnknownMid",
     "Wanted",
+    "bind_workers",
     "stream_id",
 ]

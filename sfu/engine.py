@@ -12,7 +12,6 @@ A fault of ours in one peer's machines (or in its listener) ends that peer, neve
 
 import heapq
 import itertools
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,7 +52,13 @@ class Engine:
         self._order = itertools.count()
         self._timer = trio.Event()
         self._owners = itertools.count(1)
-        self._dropped = {"drop_stun_unknown_user": 0, "drop_stun_not_request": 0, "peer_faults": 0}
+        self._dropped = {
+            "drop_stun_unknown_user": 0,
+            "drop_stun_not_request": 0,
+            "drop_stun_refused": 0,
+            "drop_dtls_refused": 0,
+            "peer_faults": 0,
+        }
         self.formats = Formats()
         for codec in AUDIO_CODECS:
             self.formats.number(codec)
@@ -82,7 +87,7 @@ class Engine:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. OSError if an address cannot be bound."""
-        workers = self._settings.workers or max((os.cpu_count() or 1) - 1, 1)
+        workers = self._settings.worker_count
         self._bound = bind_workers(self._settings.bind, workers)
         try:
             self._locals = [self._local(bound) for bound in self._bound]
@@ -205,8 +210,13 @@ class Engine:
 
     @contextmanager
     def _contained(self, peer: Peer) -> Iterator[None]:
+        """Count what the machines refuse, and keep a fault of theirs from everybody else."""
+        checks, records = peer.endpoint.rejected
         try:
             yield
+            now = peer.endpoint.rejected
+            self._dropped["drop_stun_refused"] += now[0] - checks
+            self._dropped["drop_dtls_refused"] += now[1] - records
         except Exception:
             log.exception("a fault in a peer's machines", peer=peer.name)
             self._dropped["peer_faults"] += 1

@@ -164,6 +164,8 @@ class Agreement:
     incoming: tuple[Incoming, ...]
     outgoing: tuple[Outgoing, ...]
     extensions: Mapping[int, str]
+    mixed: bool
+    """Header extensions may come in both forms (RFC 8285 6), so they may be longer than 16 bytes."""
     ice_restart: bool
     """Our credentials are new too; `Negotiation.ufrag` and `.password` have them."""
     sections: int
@@ -327,6 +329,7 @@ class Negotiation:
             incoming=tuple(incoming.values()),
             outgoing=tuple(outgoing),
             extensions=extensions,
+            mixed=all(media.extmap_allow_mixed for media in live if media.mid in usable),
             ice_restart=ice_restart,
             sections=len(sections),
         )
@@ -412,6 +415,7 @@ class Negotiation:
             incoming=(),
             outgoing=tuple(outgoing),
             extensions=_extensions(live),
+            mixed=False,
             ice_restart=False,
             sections=len(sections),
         )

@@ -122,6 +122,11 @@ class Endpoint:
         return self._connect_by is None and not self._lost
 
     @property
+    def rejected(self) -> tuple[int, int]:
+        """Checks and DTLS records that were refused."""
+        return self._ice.rejected, self._dtls.rejected if self._dtls is not None else 0
+
+    @property
     def deadline(self) -> float | None:
         """When `expire` is due."""
         if self._lost:

@@ -324,7 +324,7 @@ class Peer:
             after[incoming.mid] = _Receiving(incoming, publication)
         self._receiving = after
         self._plane.configure(
-            dict(agreement.extensions), [self._section(mid, each) for mid, each in after.items()], False
+            dict(agreement.extensions), [self._section(mid, each) for mid, each in after.items()], agreement.mixed
         )
         for mid, known in before.items():
             if after.get(mid) is not known:

@@ -3,6 +3,8 @@
 Every time is in seconds and may be a fraction, so that tests are quick.
 """
 
+import os
+
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
@@ -22,6 +24,11 @@ class MediaSettings:
     """How long a peer may be silent before it counts as gone (RFC 7675)."""
     slab_mib: int = field(default=64, validator=ge(1))
     """A worker's ceiling of memory for packets; above it packets are dropped and counted."""
+    # TURN takes effect with a later version; the names are the configuration's.
     turn_urls: tuple[str, ...] = ()
     turn_secret: str = field(default="", repr=False)
     turn_ttl_s: float = 3600.0
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or max((os.cpu_count() or 1) - 1, 1)

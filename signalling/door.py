@@ -4,6 +4,7 @@ Proofs that share a user or an address wait for each other, so a hundred sockets
 That costs nobody anything: passwords are verified one at a time in any case.
 """
 
+import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -14,6 +15,21 @@ from signalling.limits import Failures
 from signalling.room.errors import TooMany
 
 T = TypeVar("T")
+
+IPV6_SITE_BITS = 64
+
+
+def source_of(remote: str) -> str:
+    """What of a client's address stands for one client: IPv6 hands out whole /64 networks (RFC 6177), IPv4 addresses."""
+    try:
+        address = ipaddress.ip_address(remote)
+    except ValueError:
+        return remote
+    if isinstance(address, ipaddress.IPv4Address):
+        return remote
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), IPV6_SITE_BITS), strict=False))
 
 
 class Door:
@@ -43,7 +59,9 @@ class Door:
             yield
         finally:
             for key in taken:
-                lock = self._turns[key]
-                lock.release()
-                if not lock.locked():
+                self._turns[key].release()
+            # Of every key, since who was cancelled on the way to one has made its lock too. A released lock that is
+            # waited for is locked again at once.
+            for key in keys:
+                if key in self._turns and not self._turns[key].locked():
                     del self._turns[key]

@@ -15,6 +15,10 @@ FLOOD_REFUSALS = 200
 FLOOD_WINDOW_S = 10.0
 """So many messages refused within so many seconds close the socket with 4029."""
 
+FLOOD_UNIT_BYTES = 16 * 1024
+"""A message counts against its socket's allowance once for every so many bytes that it begins; one that is longer and
+refused is not even parsed, so its 429 has no id."""
+
 CLOSE_TIMEOUT_S = 5.0
 """Time for a closing socket to take what is already written; then it is left."""
 
@@ -52,12 +56,14 @@ class TokenBucket:
         self._tokens = float(burst)
         self._filled = now
 
-    def take(self, now: float) -> bool:
+    def take(self, now: float, cost: int = 1) -> bool:
+        """Whether `cost` is admitted; what costs more than the burst is admitted by a full bucket."""
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate_per_s)
         self._filled = now
-        if self._tokens < 1:
+        due = min(float(cost), self._burst)
+        if self._tokens < due:
             return False
-        self._tokens -= 1
+        self._tokens -= due
         return True
 
 

@@ -33,6 +33,7 @@ from signalling.dialects.room_api import (
     Subscribed,
     SubscribeRoom,
 )
+from signalling.door import source_of
 from signalling.ports import Claims, Directory, RoomRecord, TokenRefused, Tokens, User
 from signalling.room.access import Waiting, admit, asks_password
 from signalling.room.commands import Join, Leave, Mute
@@ -153,7 +154,7 @@ class Party:
 
     @property
     def _address(self) -> str:
-        return f"address {self._remote}"
+        return f"address {source_of(self._remote)}"
 
     # --- in and out ---
 

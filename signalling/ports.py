@@ -48,7 +48,7 @@ class User:
 
 
 class Directory(Protocol):
-    """Rooms and users. Every method may take a while and may be cancelled."""
+    """Rooms and users. Every method may take a while and may be cancelled; those that prove may raise TooMany."""
 
     async def room(self, uuid: str) -> RoomRecord | None: ...
 

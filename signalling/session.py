@@ -12,7 +12,15 @@ import structlog
 import trio
 
 from signalling.dialects import room_api
-from signalling.limits import CLOSE_TIMEOUT_S, FLOOD_REFUSALS, FLOOD_WINDOW_S, MAX_FRAME_BYTES, Tally, TokenBucket
+from signalling.limits import (
+    CLOSE_TIMEOUT_S,
+    FLOOD_REFUSALS,
+    FLOOD_UNIT_BYTES,
+    FLOOD_WINDOW_S,
+    MAX_FRAME_BYTES,
+    Tally,
+    TokenBucket,
+)
 from signalling.outbox import Close, Message, Outbox
 from signalling.party import Party
 from signalling.ports import Directory, Tokens
@@ -128,22 +136,25 @@ class _Connection:
                 message = await self._socket.receive()
                 if isinstance(message, bytes):
                     self.close(1003, "text only")
-                # A character is at most four bytes, so most messages need not be encoded to be measured.
-                elif len(message) > MAX_FRAME_BYTES // 4 and len(message.encode()) > MAX_FRAME_BYTES:
+                elif (size := len(message) if message.isascii() else len(message.encode())) > MAX_FRAME_BYTES:
                     self.close(1009, "message too long")
                 else:
-                    await self._handle(message)
+                    await self._handle(message, size)
                     if self._refusals.full(trio.current_time()):
                         self.close(4029, "too many messages")
                 await trio.lowlevel.checkpoint_if_cancelled()
         except SocketClosed:
             self._life.cancel()
 
-    async def _handle(self, text: str) -> None:
+    async def _handle(self, text: str, size: int) -> None:
         now = trio.current_time()
-        allowed = self._allowance.take(now)
+        allowed = self._allowance.take(now, cost=-(-size // FLOOD_UNIT_BYTES))
         if not allowed:
             self._refusals.add(now)
+            if size > FLOOD_UNIT_BYTES:
+                # Looking for its id would be the very work that a flood is refused.
+                await self._outbox.put_awaited(room_api.error(None, TooMany("too many messages"))).wait()
+                return
         try:
             call = room_api.read(text)
         except room_api.Unreadable as unreadable:

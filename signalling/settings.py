@@ -21,3 +21,4 @@ class RoomApiSettings:
     registration_ttl_s: float = 90.0
     invite_timeout_s: float = 120.0
     mix_speakers: int = 3
+    """These three are known, so that a configuration may name them, and take effect with a later version."""

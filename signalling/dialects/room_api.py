@@ -112,7 +112,10 @@ def read(text: str) -> Call:
     return Call(id, has_jsonrpc, method, params)
 
 
-def error(call: Call, reason: RoomError) -> str:
+def error(call: Call | None, reason: RoomError) -> str:
+    """The refusal of a call, or of a message that was not read and so has no id to name."""
+    if call is None:
+        return _error(None, False, ERROR_CODES[type(reason)], str(reason))
     return _error(call.id, call.has_jsonrpc, ERROR_CODES[type(reason)], str(reason))
 
 

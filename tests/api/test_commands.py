@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +149,23 @@ def test_config_check_says_what_would_fail(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("config", "check", "--config", str(path))
     assert code == 1
     assert "htpp: unknown key" in out
+
+
+def test_config_check_tries_the_port_of_every_worker(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "atrium.toml"
+
+    def media(bind: str) -> list[tuple[str, str]]:
+        path.write_text(f'[media]\nbind = "{bind}"\nworkers = 2\n', encoding="utf-8")
+        _, out, _ = run("config", "check", "--json", "--config", str(path))
+        return [(found["verdict"], found["says"]) for found in json.loads(out) if found["what"] == "media"]
+
+    for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
+        with socket.socket(family, socket.SOCK_DGRAM) as taken:
+            taken.bind((host, 0))
+            port = taken.getsockname()[1]
+            bind = f"[{host}]" if ":" in host else host
+            ((verdict, says),) = media(f"{bind}:{port - 1}")
+            assert verdict == "fail"
+            assert str(port) in says
+        assert [verdict for verdict, _ in media(f"{bind}:{port - 1}")] == ["ok", "ok"]
+    assert media("nowhere:1")[0][0] == "fail"

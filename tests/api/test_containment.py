@@ -5,11 +5,13 @@ A healthy WebSocket is open beside each case: it must still be answered afterwar
 
 import base64
 import random
+import resource
 import struct
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
+import hypercorn.protocol
 import hypercorn.protocol.h11
 import pytest
 import trio
@@ -18,8 +20,17 @@ import api.http
 import api.server
 from api import containment
 from api.config import HttpSettings
-from api.containment import Connections, RoomWebSocket, SafeTCPServer, install
-from api.limits import CLOSE_STALL_S, EARLY_BYTES, HEADER_BYTES, TARGET_BYTES
+from api.containment import Connections, OnlyHTTP1, RoomWebSocket, SafeTCPServer, install
+from api.gate import Proxies
+from api.limits import (
+    ADDRESS_CONNECTIONS,
+    CLOSE_STALL_S,
+    CONNECTIONS,
+    EARLY_BYTES,
+    HEADER_BYTES,
+    REFUSED_CONNECTIONS,
+    TARGET_BYTES,
+)
 from signalling.limits import MAX_FRAME_BYTES
 from tests.api.conftest import Server, websocket
 
@@ -71,6 +82,8 @@ MALFORMED: dict[str, list[bytes]] = {
     "an HTTP/2 preface": [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100)],
     "an upgrade to HTTP/2": [b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
                              + b"Upgrade: h2c\r\nHTTP2-Settings: !!\r\n\r\n"],
+    "a good upgrade to HTTP/2": [b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                                 + b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"],
     "a negative length": [b"POST /v1/rooms HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n"],
     "two lengths": [b"POST /v1/rooms HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"],
     "a body and then garbage": [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"\0" * 100],
@@ -113,8 +126,8 @@ async def talk(server: Server, *pieces: bytes, wait_s: float = 5.0) -> bytes:
             for piece in pieces:
                 await stream.send_all(piece)
                 with trio.move_on_after(0.02):  # so that the server reads the pieces one by one
-                    while chunk := await stream.receive_some():
-                        received += bytes(chunk)
+                    while answered := await stream.receive_some():
+                        received += bytes(answered)
             await stream.send_eof()
             with trio.move_on_after(wait_s):
                 async for chunk in stream:
@@ -169,6 +182,91 @@ async def test_clients_that_reset_in_the_middle(server: Server) -> None:
                     await stream.send_all(piece)
                 stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
                 await stream.aclose()
+
+
+@pytest.mark.parametrize("name", ["an upgrade to HTTP/2", "a good upgrade to HTTP/2", "an HTTP/2 preface"])
+async def test_http_2_that_ends_at_once_is_closed_at_once(server: Server, name: str) -> None:
+    stream = await trio.open_tcp_stream(*server.address)
+    async with stream:
+        await stream.send_all(b"".join(MALFORMED[name]))
+        await stream.send_eof()
+        with trio.fail_after(3):
+            received = b"".join([bytes(chunk) async for chunk in stream])
+    assert b" 101 " not in received
+
+
+async def test_an_upgrade_to_http_2_is_answered_without_it(server: Server) -> None:
+    assert (await talk(server, *MALFORMED["a good upgrade to HTTP/2"])).startswith(b"HTTP/1.1 200 ")
+
+
+class TestCeilings:
+    async def test_one_too_many_is_503_and_a_place_that_is_left_is_taken(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Connections, "ceiling", 2)
+        request = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        async with healthy(server):
+            async with websocket(server.address):
+                answer = await talk(server, request)
+                assert answer.startswith(b"HTTP/1.1 503 ")
+                # One that does not ask is told as well, and need not say goodbye.
+                stream = await trio.open_tcp_stream(*server.address)
+                async with stream:
+                    with trio.fail_after(CLOSE_STALL_S + 3):
+                        assert b"".join([bytes(chunk) async for chunk in stream]).startswith(b"HTTP/1.1 503 ")
+            with trio.fail_after(3):
+                while not (answer := await talk(server, request)).startswith(b"HTTP/1.1 200 "):
+                    await trio.sleep(0.02)
+        assert b'cut_total{reason="too_many"}' in answer
+        assert b'cut_total{reason="too_many"} 0.0' not in answer
+
+    async def test_so_many_are_told_and_the_others_only_closed(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Connections, "ceiling", 0)
+        monkeypatch.setattr(containment, "CLOSE_STALL_S", 30)
+        streams = [await trio.open_tcp_stream(*server.address) for _ in range(REFUSED_CONNECTIONS)]
+        with trio.fail_after(10):
+            for stream in streams:
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 503 ")
+            late = await trio.open_tcp_stream(*server.address)
+            assert await late.receive_some() == b""
+        for stream in [*streams, late]:
+            await stream.aclose()
+
+    def test_the_ceiling_of_one_address(self) -> None:
+        connections = Connections(Proxies(["203.0.113.0/24"]))
+        with ExitStack() as places:
+            for number in range(ADDRESS_CONNECTIONS):
+                assert places.enter_context(connections.place(f"2001:db8::{number:x}"))
+                assert places.enter_context(connections.place("192.0.2.1"))
+            for full in ("2001:db8::ffff:0:0:1", "192.0.2.1", "::ffff:192.0.2.1"):
+                with connections.place(full) as admitted:
+                    assert not admitted
+            assert connections.counts()["too_many"] == 3
+            for other in ("2001:db8:0:1::1", "192.0.2.2"):
+                with connections.place(other) as admitted:
+                    assert admitted
+        with connections.place("192.0.2.1") as admitted:
+            assert admitted
+
+    @pytest.mark.parametrize("exempt", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "203.0.113.7"])
+    def test_proxies_and_loopback_have_the_ceiling_of_all(self, exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Connections, "ceiling", ADDRESS_CONNECTIONS + 1)
+        connections = Connections(Proxies(["203.0.113.0/24"]))
+        with ExitStack() as places:
+            for _ in range(ADDRESS_CONNECTIONS + 1):
+                assert places.enter_context(connections.place(exempt))
+            assert not places.enter_context(connections.place(exempt))
+
+    @pytest.mark.parametrize(
+        ("files", "ceiling"), [(1024, 768), (1 << 20, CONNECTIONS), (resource.RLIM_INFINITY, CONNECTIONS)]
+    )
+    def test_the_ceiling_leaves_files_for_the_rest(
+        self, files: int, ceiling: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+        assert Connections(Proxies([])).ceiling == ceiling
 
 
 async def test_an_early_frame_is_answered_like_another(server: Server) -> None:
@@ -286,12 +384,13 @@ async def test_connections_leave_no_tasks_behind(server: Server) -> None:
 
 
 async def test_a_hypercorn_without_the_names_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(Connections())
+    install(Connections(Proxies([])))
     assert vars(hypercorn.trio.run)["TCPServer"] is SafeTCPServer
     assert vars(hypercorn.protocol.h11)["WSStream"] is RoomWebSocket
+    assert vars(hypercorn.protocol)["H11Protocol"] is OnlyHTTP1
     monkeypatch.delattr(hypercorn.protocol.h11, "WSStream")
     with pytest.raises(AssertionError, match="WSStream"):
-        install(Connections())
+        install(Connections(Proxies([])))
 
 
 def test_the_limits_are_above_what_is_sent_here() -> None:

@@ -1,16 +1,21 @@
 """Rooms and users as signalling sees them."""
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from api import passwords
 from api.directory import DEVICE_TOKENS, StoredDirectory
 from api.keyring import Keyring
+from api.limits import PASSWORD_CHECKS_WAITING
 from api.passwords import PasswordChecks
 from api.store import Database, Store, rooms, users
+from signalling.room.errors import TooMany
 
 KEYRING = Keyring(bytes(32))
 
@@ -57,6 +62,24 @@ async def test_a_user_proves_itself_by_password_or_device(directory: StoredDirec
     assert await directory.user_by_device("phone", "token") == ann
     assert await directory.user_by_device("phone", "other") is None
     assert await directory.user_by_device("tablet", "token") is None
+
+
+async def test_so_many_passwords_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(passwords, "matches", lambda password, stored: release.wait(10))
+    checks = PasswordChecks()
+    async with trio.open_nursery() as nursery:
+        try:
+            for _ in range(1 + PASSWORD_CHECKS_WAITING):
+                nursery.start_soon(checks.matches, "x", None)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(TooMany):
+                await checks.matches("x", None)
+            with pytest.raises(TooMany):
+                await checks.hashed("x")
+        finally:
+            release.set()
+    assert await checks.matches("x", None)
 
 
 def test_sip_digests_are_those_of_the_rfc() -> None:

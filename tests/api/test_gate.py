@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from api.gate import Gate
+from api.gate import Gate, Proxies
 from api.limits import HEADER_BYTES, TARGET_BYTES
 
-PROXIES = ("127.0.0.0/8", "::1/128", "10.0.0.0/8")
+PROXIES = Proxies(["127.0.0.0/8", "::1/128", "10.0.0.0/8"])
 
 
 def scope(

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+import api.passwords
 from api.limits import BODY_BYTES, KEY_CHARS, ROOM_MEMBERS
 from tests.api.conftest import Server
 
@@ -207,3 +208,10 @@ async def test_other_paths_below_v1_answer_in_the_shape_of_s_connector(server: S
         response = await client.get("/v1/sessions/unknown")
     assert (response.status_code, set(response.json())) == (404, {"status", "message"})
     assert response.json()["status"] is False
+
+
+async def test_a_full_queue_of_passwords_is_429(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.passwords, "PASSWORD_CHECKS_WAITING", 0)
+    async with server.client() as client:
+        assert is_error(await create(client, name="x", password="secret"), 429)
+        assert (await create(client, name="x")).status_code == 201

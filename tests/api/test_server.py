@@ -15,7 +15,7 @@ import trio
 import trio_websocket
 
 from api.keyring import SECRET_FILE
-from api.server import SERVER_FILE, _reachable
+from api.server import LOCK_FILE, SERVER_FILE, _reachable
 from api.store.database import SQLITE_FILE
 from tests.api.conftest import ROOT, Process, Server, atrium, join_demo, make_key, websocket
 
@@ -51,6 +51,7 @@ def test_secrets_are_for_the_owner_only(tmp_path: Path, start: Start) -> None:
     assert mode(directory) == 0o700
     assert mode(directory / SECRET_FILE) == 0o600
     assert mode(directory / SERVER_FILE) == 0o600
+    assert mode(directory / LOCK_FILE) == 0o600
 
 
 def test_the_demo_room_is_made_once(tmp_path: Path, start: Start) -> None:
@@ -77,6 +78,20 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, start: Start) -> 
         assert client.get("/v1/rooms").json()["rooms"] == made
     (listed,) = json.loads(atrium("user", "list", "--json", "--data", str(tmp_path)).stdout)
     assert listed["id"] == user["id"]
+
+
+def test_a_second_server_on_a_directory_is_refused(tmp_path: Path, start: Start) -> None:
+    process = start()
+    written = (tmp_path / SERVER_FILE).read_bytes()
+    second = ("serve", "--http", "127.0.0.1:0", "--media", "127.0.0.1:0", "--workers", "1", "--data", str(tmp_path))
+    done = atrium(*second)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == f"atrium: {tmp_path / LOCK_FILE}: another server runs on this directory"
+    assert (tmp_path / SERVER_FILE).read_bytes() == written
+    # What a killed one leaves keeps nobody out.
+    process.kill()
+    again = start()
+    assert json.loads((tmp_path / SERVER_FILE).read_text())["pid"] == again.popen.pid
 
 
 def test_a_command_is_heeded_by_a_running_server_at_once(tmp_path: Path, start: Start) -> None:
@@ -112,7 +127,11 @@ async def test_ready_is_503_while_draining(server: Server) -> None:
         with trio.fail_after(5):
             while (answer := await client.get("/readyz")).status_code == 200:
                 await trio.lowlevel.checkpoint()
+        refused = await client.post(
+            "/v1/rooms", json={"room": {"name": "late"}}, headers={"Authorization": f"Bearer {server.key}"}
+        )
     assert (answer.status_code, answer.json()) == (503, {"status": "draining"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, 503)
 
 
 def test_an_address_in_use_is_said_in_a_line(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.signalling.fakes import listed, room
+from signalling.room.errors import TooMany
+from tests.signalling.fakes import FakeDirectory, listed, room
 from tests.signalling.stage import LISTED, NOWHERE, OPEN, PASSWORD, Stage
 
 # open, force_password, force_waiting_room: what each kind of visitor gets, without and with the room password.
@@ -120,6 +121,27 @@ class TestGuessing:
         assert await self.guess(stage, 1) is None
         # The first failure is a minute old, and refusals were none.
         await trio.sleep(10.1)
+        assert await self.guess(stage, 0, username="bob", password="pw of bob") is None
+
+    async def test_ten_failures_a_minute_from_one_ipv6_network(self, stage: Stage) -> None:
+        for number in range(10):
+            stage.client(f"x{number}", remote=f"2001:db8::{number + 1}")
+            assert await self.guess(stage, number, username=f"user{number}", password="x") == 401
+        stage.client("x10", remote="2001:db8::ffff:0:0:1")
+        assert await self.guess(stage, 10, username="bob", password="pw of bob") == 429
+        stage.client("x11", remote="2001:db8:0:1::1")
+        assert await self.guess(stage, 11, username="bob", password="pw of bob") is None
+
+    async def test_a_busy_store_of_passwords_is_429_and_no_failure(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def busy(username: str, password: str) -> None:
+            raise TooMany("too many passwords are being checked")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(FakeDirectory, "user_by_password", lambda self, *proof: busy(*proof))
+            for _ in range(11):
+                assert await self.guess(stage, 0, username="bob", password="pw of bob") == 429
         assert await self.guess(stage, 0, username="bob", password="pw of bob") is None
 
     async def test_ten_failures_a_minute_for_one_user(self, stage: Stage) -> None:

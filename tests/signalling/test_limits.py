@@ -24,6 +24,12 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert [True, True, True, False] == [bucket.take(1000) for _ in range(4)]
 
 
+def test_a_bucket_charges_by_cost_and_at_most_its_burst() -> None:
+    bucket = TokenBucket(burst=4, rate_per_s=2, now=0)
+    assert [True, False, True] == [bucket.take(0, cost) for cost in (3, 2, 1)]
+    assert [False, True, False] == [bucket.take(now, 100) for now in (1.5, 2, 3.5)]
+
+
 def test_a_tally_is_full_while_all_of_it_is_recent() -> None:
     tally = Tally(limit=3, window_s=10)
     for now in (0, 5, 6):

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from signalling import RoomApiSettings, SocketClosed
-from signalling.limits import CLOSE_TIMEOUT_S, FLOOD_REFUSALS, MAX_FRAME_BYTES, OUTBOX_MESSAGES
+from signalling.limits import CLOSE_TIMEOUT_S, FLOOD_REFUSALS, FLOOD_UNIT_BYTES, MAX_FRAME_BYTES, OUTBOX_MESSAGES
 from tests.signalling.stage import OPEN, Stage, open_stage
 
 
@@ -59,6 +59,48 @@ class TestFloods:
             client.send("get_room_members", {})
         await stage.settle()
         assert [message["error"]["code"] for message in client.inbox] == [400] * 50 + [429]
+
+    async def test_a_long_message_counts_for_many(self) -> None:
+        async with open_stage(RoomApiSettings(requests_burst=4, requests_per_s=1)) as stage:
+            client = stage.client("anna")
+            request = '{"id": 7, "method": "get_room_members"}'
+            client.socket.say(request.ljust(FLOOD_UNIT_BYTES + 1))
+            client.socket.say(request.ljust(FLOOD_UNIT_BYTES))
+            client.socket.say("é" * (FLOOD_UNIT_BYTES // 2))
+            client.socket.say(request)
+            await stage.settle()
+            assert [(m["id"], m["error"]["code"]) for m in client.inbox] == [
+                (7, 400),
+                (7, 400),
+                (None, -32700),
+                (7, 429),
+            ]
+
+    async def test_a_long_message_beyond_the_allowance_is_not_parsed(self) -> None:
+        async with open_stage(RoomApiSettings(requests_burst=1, requests_per_s=1)) as stage:
+            client = stage.client("anna")
+            request = '{"id": 7, "method": "get_room_members"}'
+            for text in (request, request.ljust(FLOOD_UNIT_BYTES), request.ljust(FLOOD_UNIT_BYTES + 1)):
+                client.socket.say(text)
+            # Nobody looks whether it is one, so it is not told either.
+            client.socket.say("nonsense " * FLOOD_UNIT_BYTES)
+            await stage.settle()
+            assert [(m["id"], m["error"]["code"]) for m in client.inbox] == [
+                (7, 400),
+                (7, 429),
+                (None, 429),
+                (None, 429),
+            ]
+
+    async def test_long_messages_that_go_on_are_closed(self, stage: Stage) -> None:
+        client = stage.client("anna")
+        longest = 200 * FLOOD_UNIT_BYTES // MAX_FRAME_BYTES
+        for _ in range(longest + 1 + FLOOD_REFUSALS):
+            client.socket.say("x" * MAX_FRAME_BYTES)
+        await stage.settle()
+        codes = [message.get("error", {}).get("code") for message in client.inbox]
+        assert codes == [-32700] * longest + [429] * FLOOD_REFUSALS + [None]
+        assert client.inbox.pop() == {"closed": 4029}
 
     async def test_what_is_refused_has_no_effect(self) -> None:
         async with open_stage(RoomApiSettings(requests_burst=3, requests_per_s=1)) as stage:
