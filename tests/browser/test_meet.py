@@ -163,6 +163,69 @@ async def test_a_lost_socket_is_not_a_leave(server: Server, chromium: Chromium, 
     assert len(anna.page.heard("member_join_room")) == 1
 
 
+async def test_who_is_let_go_for_lost_media_comes_back(server: Server, chromium: Chromium) -> None:
+    """The connection ends under the page: the server lets the member go, nobody wanted it, and the page joins again."""
+    address = server.page(server.make_room())
+    anna = await open_member(chromium, address, ANNA)
+    bob = await open_member(chromium, address, BOB)
+    anna_id, bob_id = await anna.joined(), await bob.joined()
+    await anna.wait_for_frames(bob_id)
+    await bob.page.evaluate("member.connections.at(-1).close()")
+    with trio.fail_after(20):
+        while anna.page.heard("member_leave_room") != [{"member": bob_id, "by_admin": False}]:
+            await trio.sleep(0.05)
+    bob_id = await bob.joined()
+    await anna.wait_for_frames(bob_id)
+    await bob.wait_for_frames(anna_id)
+    await bob.page.wait_for("document.getElementById('line').hidden")
+
+
+async def test_media_that_cannot_reach_the_server_are_said(server: Server, chromium: Chromium) -> None:
+    """Without a way for UDP the page is in the room and says what is wrong, for as long as it is."""
+    address = f"{server.page(server.make_room())}?name=Bob&join=1"
+    # Port 9 of this machine answers nobody.
+    nowhere = """
+      const take = RTCPeerConnection.prototype.setRemoteDescription;
+      RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+        const sdp = description.sdp.replace(/( udp \\d+ \\S+) \\d+ typ/gi, "$1 9 typ");
+        return take.call(this, { type: description.type, sdp });
+      };
+    """
+    page = await chromium.open(address, script=BOB.script() + nowhere)
+    await line(page, "Connecting sound and picture")
+    await line(page, "cannot reach the server", 20)
+
+
+async def test_a_socket_that_opens_during_an_arrival_is_not_forgotten(
+    server: Server, chromium: Chromium, relay: Relay
+) -> None:
+    """The line breaks and is back while the answer of the former socket is still being taken in."""
+    room = server.make_room()
+    anna = await open_member(chromium, server.page(room), ANNA)
+    await anna.joined()
+    slow = """
+      const take = RTCPeerConnection.prototype.setRemoteDescription;
+      window.isTaking = false;
+      RTCPeerConnection.prototype.setRemoteDescription = async function (description) {
+        if (!window.isTaking) {
+          window.isTaking = true;
+          await new Promise((resolve) => { window.goOn = resolve; });
+        }
+        return take.call(this, description);
+      };
+    """
+    address = f"http://127.0.0.1:{relay.port}/meet/{room}?name=Bob&join=1"
+    page = await chromium.open(address, script=BOB.script() + slow)
+    bob = Member(page, BOB)
+    await page.wait_for("window.goOn !== undefined")
+    relay.cut()
+    await trio.sleep(1.0)  # the page's next try comes after at most 200 ms
+    await page.evaluate("goOn()")
+    await anna.wait_for_frames(await bob.joined())
+    await bob.page.click(".bar [data-toggle=audio]")  # a socket that has not joined would be a stranger's
+    await tile_is(anna.page, await bob.joined(), "silent")
+
+
 async def test_sound_and_picture_arrive_together(server: Server, chromium: Chromium) -> None:
     """A flash and a beep made at once are at most 80 ms apart in the receiver (median of five)."""
     address = server.page(server.make_room())

@@ -29,12 +29,14 @@ export class Call {
   #busy = null; // the running round, as a promise
   #ready = false;
   #closed = false;
+  #wasConnected = false;
   #timer = 0;
   #retry = 0;
 
   /**
    * tracks: {audio, video}, each a MediaStreamTrack or null, and audience: true if there is no device at all;
-   * handlers: {onVideo(memberId, track | null), onSound(track), onFailed()}
+   * handlers: {onVideo(memberId, track | null), onSound(track), onConnected(),
+   * onFailed(wasConnected)}
    */
   constructor(signal, token, tracks, handlers) {
     this.#signal = signal;
@@ -212,8 +214,11 @@ export class Call {
   #watch() {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    if (this.#pc.connectionState === "failed") {
-      this.#handlers.onFailed();
+    if (this.#pc.connectionState === "connected") {
+      this.#wasConnected = true;
+      this.#handlers.onConnected();
+    } else if (this.#pc.connectionState === "failed") {
+      this.#handlers.onFailed(this.#wasConnected);
     } else if (this.#pc.connectionState === "disconnected") {
       this.#timer = setTimeout(() => {
         this.#pc.restartIce();

@@ -5,10 +5,12 @@
 //
 // Coming back: a new socket is a stranger, so each one that opens "arrives": with the token it has by `join_room`, which the
 // server takes for the same member within its grace, and without a good token by `authenticate` first. The old
-// connection plays on until the new one is answered, so a lost socket alone is neither heard nor seen.
+// connection plays on until the new one is answered, so a lost socket alone is neither heard nor seen. Only an administrator
+// or the person ends a stay: when the server lets a member go because its media were lost, the page joins again by itself.
 //
 // Query parameters: name=Anna, join=1 (enter at once), mic=0 and camera=0 (enter with it off).
-// For tests: window.atrium.state, .callId, .members (MEMBERs of the others), .speaker, and .stats() (see call.js).
+// window.atrium is the documented face for tests and for pages that embed this one, and all that they may rely on: .state
+// (as above), .callId, .members (MEMBERs of the others), .speaker (an id or null), and .stats() (a promise, see call.js).
 
 import { Call } from "./call.js";
 import { capture } from "./devices.js";
@@ -22,16 +24,18 @@ const roomName = document.body.dataset.roomName;
 const query = new URLSearchParams(location.search);
 
 const BUSY_RETRY_MS = 3000; // the server drains or we asked too often
-const WAITING_MS = 10000; // how often one who waits at the door says so
+const CONNECT_PATIENCE_MS = 8000; // media that take longer are probably held back on their way
 
 let state = "lobby";
 let callId = null;
 let token = null;
 let credentials = {}; // what the sign-in form held, kept in this page only, to come back with
-let isWaiting = false;
 let signal = null;
 let call = null;
 let arriving = false;
+let again = false; // a socket opened, or media were lost, during an arrival
+let unreached = false; // the last connection never came up
+let patience = 0;
 let retry = 0;
 let lineTimer = 0;
 const roster = new Roster();
@@ -45,13 +49,23 @@ const tiles = new Tiles($("stage"), () => {
 // ---- what the person reads
 
 /** Says something at the top; bad: it is a trouble; seconds: it goes by itself. An empty text takes it away. */
-function say(text, { bad = false, seconds = 0 } = {}) {
+function say(text, { bad = false, seconds = 0, about = "" } = {}) {
   clearTimeout(lineTimer);
   const line = $("line");
   line.hidden = text === "";
   line.textContent = text;
   line.classList.toggle("bad", bad);
+  line.dataset.about = about;
   if (seconds > 0) lineTimer = setTimeout(() => say(""), seconds * 1000);
+}
+
+/** Says how far sound and picture are, which come up only after the server has let us in. */
+function sayMedia() {
+  if (unreached) {
+    say("Sound and picture cannot reach the server; perhaps this network blocks UDP. Trying again …", { bad: true, about: "media" });
+  } else {
+    say("Connecting sound and picture …", { about: "media" });
+  }
 }
 
 /** For those who listen to the page. */
@@ -77,10 +91,7 @@ const ownName = () => $("name").value.trim();
 
 function paint() {
   const own = { id: callId, name: ownName(), audio_muted: !on.audio, video_muted: !on.video };
-  const mine = roster.own ?? {};
-  own.audio_muted_by_admin = mine.audio_muted_by_admin;
-  own.video_muted_by_admin = mine.video_muted_by_admin;
-  const members = [own, ...roster.members.values()];
+  const members = [{ ...own, ...roster.imposed }, ...roster.members.values()];
   if (state === "joined" || state === "reconnecting") {
     tiles.update(members, callId, roster.speaker);
     tiles.show(callId, tracks.video);
@@ -88,12 +99,7 @@ function paint() {
     $("alone").hidden = members.length > 1;
   }
   for (const button of document.querySelectorAll("[data-toggle]")) {
-    const kind = button.dataset.toggle;
-    const word = kind === "audio" ? "microphone" : "camera";
-    const label = `Turn ${word} ${on[kind] ? "off" : "on"} (${kind === "audio" ? "M" : "C"})`;
-    button.setAttribute("aria-pressed", String(!on[kind]));
-    button.setAttribute("aria-label", label);
-    button.title = label;
+    button.setAttribute("aria-pressed", String(!on[button.dataset.toggle])); // its label, "… off", never changes
   }
   const preview = $("preview-video");
   const shown = state === "lobby" || state === "joining" ? tracks.video : null;
@@ -165,7 +171,7 @@ function closeDevices() {
 
 function join() {
   if (state !== "lobby") return;
-  localStorage.setItem("atrium.name", ownName());
+  rememberName(ownName());
   credentials = {};
   if (!$("signin").disabled) {
     if ($("username").value !== "") credentials = { username: $("username").value, password: $("password").value };
@@ -179,6 +185,21 @@ function join() {
     signal.open();
   } else if (signal.isOpen) {
     arrive();
+  }
+}
+
+// Storage throws where it is forbidden, as in some private windows and frames; then the name is asked for each time.
+function rememberName(name) {
+  try {
+    localStorage.setItem("atrium.name", name);
+  } catch {}
+}
+
+function rememberedName() {
+  try {
+    return localStorage.getItem("atrium.name") ?? "";
+  } catch {
+    return "";
   }
 }
 
@@ -201,25 +222,57 @@ async function authenticate() {
 
 /** The socket is up: be in the room with it. */
 async function arrive() {
-  if (arriving || state === "left" || state === "lobby") return;
+  if (state === "left" || state === "lobby") return;
+  if (arriving) {
+    again = true; // what is under way may belong to an older socket
+    return;
+  }
   arriving = true;
   clearTimeout(retry);
   try {
-    const held = token !== null;
-    token ??= await authenticate();
-    try {
-      await settle();
-    } catch (error) {
-      if (!held || !(error instanceof RoomError) || ![401, 410].includes(error.code)) throw error;
-      token = null; // revoked or too old
-      token = await authenticate();
-      await settle();
-    }
+    await comeIn();
   } catch (error) {
     refused(error);
   } finally {
     arriving = false;
+    if (again) {
+      again = false;
+      arrive();
+    }
   }
+}
+
+/**
+ * Joins with the token we hold, else with a new one. If the server does not take this token or call again, or this browser
+ * cannot use the answer, it does so once more from the beginning.
+ */
+async function comeIn() {
+  const held = token !== null;
+  token ??= await authenticate();
+  try {
+    await settle();
+    return;
+  } catch (error) {
+    if (error instanceof Offline) throw error;
+    if (!(error instanceof RoomError)) {
+      console.warn("atrium: the answer could not be used:", error);
+      forget();
+    } else if (error.code === 409) {
+      callId = freshId();
+    } else if (!held || ![401, 410].includes(error.code)) {
+      throw error;
+    }
+  }
+  token = null;
+  token = await authenticate();
+  await settle();
+}
+
+/** Gives up the stay that the server believes in, so that it does not hold a member without media. */
+function forget() {
+  signal?.notify("leave_room");
+  token = null;
+  callId = freshId();
 }
 
 /** join_room with a new connection, which replaces the old one once it is answered. */
@@ -229,14 +282,22 @@ async function settle() {
     video: tracks.video,
     audience: tracks.audio === null && tracks.video === null,
   };
-  const next = new Call(signal, token, sources, {
+  const line = signal;
+  const next = new Call(line, token, sources, {
     onVideo: (id, track) => tiles.show(id, track),
     onSound: play,
-    onFailed: () => {
+    onConnected: () => {
+      unreached = false;
+      clearTimeout(patience);
+      if ($("line").dataset.about === "media") say("");
+    },
+    onFailed: (wasConnected) => {
       if (next !== call) return;
       enter("reconnecting");
-      say("Sound and picture are interrupted. Trying again …", { bad: true });
-      signal.reopen();
+      unreached = !wasConnected;
+      if (unreached) sayMedia();
+      else say("Sound and picture are interrupted. Trying again …", { bad: true });
+      line.reopen();
     },
   });
   let reply;
@@ -247,14 +308,26 @@ async function settle() {
     next.close();
     throw error;
   }
+  if (signal !== line) {
+    next.close(); // left, and perhaps joined anew, while the answer was being taken in
+    throw new Offline();
+  }
   call?.close();
   call = next;
   callId = reply.call_id;
-  isWaiting = false;
   roster.reset(reply.members);
-  roster.own = {};
   enter("joined");
-  say("");
+  clearTimeout(patience);
+  if (call.connected) {
+    say("");
+  } else {
+    sayMedia();
+    patience = setTimeout(() => {
+      if (next !== call || next.connected || state !== "joined") return;
+      unreached = true;
+      sayMedia();
+    }, CONNECT_PATIENCE_MS);
+  }
   paint();
   call.want(tiles.needs());
   // Switched while the reply travelled: say how it is now.
@@ -269,6 +342,7 @@ function refused(error) {
   if (error instanceof Offline) return; // the next socket arrives anew
   if (!(error instanceof RoomError)) {
     console.error(error);
+    forget();
     backToLobby("This browser could not set up sound and picture.", error.message);
     return;
   }
@@ -304,21 +378,33 @@ function askToSignIn(code) {
   const tried = Object.keys(credentials).length > 0;
   dropCall();
   token = null;
-  isWaiting = code === 403;
   enter("lobby");
   $("signin").hidden = false;
   $("signin").disabled = false;
   $("door-title").textContent = "This room is closed";
   const hint = $("door-hint");
   hint.classList.toggle("bad", tried);
-  if (!tried) hint.textContent = "Sign in with your account on this server, or give the password of the room.";
-  else if (code === 401) hint.textContent = "That user name or password is not right.";
-  else hint.textContent = "You are known, but not on the list of this room. Its password may help.";
-  $(tried ? "password" : "username").focus();
+  hint.textContent = signInHint(code);
+  // 403 is for those who may be known but are not on the list: only the room's password can help them.
+  $(code === 403 && tried ? "room-password" : tried && credentials.username ? "password" : tried ? "room-password" : "username").focus();
   paint();
 }
 
+/** What was wrong with the credentials; the server does not tell which of them it was. */
+function signInHint(code) {
+  const { username, room_password: password } = credentials;
+  if (!username && !password) return "Sign in with your account on this server, give the password of the room, or both.";
+  if (!username) return "That is not the password of this room.";
+  if (code === 403) {
+    if (password) return "That is not the password of this room, and you are not on its list.";
+    return "You are known, but not on the list of this room. Its password may help.";
+  }
+  if (password) return "The user name, its password or the password of the room is not right.";
+  return "That user name or password is not right, or this room asks for its own password too.";
+}
+
 function dropCall() {
+  clearTimeout(patience);
   call?.close();
   call = null;
   $("sound").srcObject = null;
@@ -354,17 +440,6 @@ async function rejoin() {
 
 function hear(method, params) {
   switch (method) {
-    case "member_allowed":
-      if (isWaiting && state === "lobby") {
-        token = params.auth_token;
-        enter("joining");
-        arrive();
-      }
-      return;
-    case "member_rejected":
-      if (isWaiting) say("Nobody inside wanted to let you in.", { bad: true });
-      isWaiting = false;
-      return;
     case "media_lost":
       enter("reconnecting");
       say("The server lost your sound and picture. Trying again …", { bad: true });
@@ -375,7 +450,8 @@ function hear(method, params) {
       return;
     case "member_leave_room":
       if (params.member === callId) {
-        leave("You are out of the room", params.by_admin ? "Somebody took you out, or the room was closed." : "");
+        if (params.by_admin) leave("You are out of the room", "Somebody took you out, or the room was closed.");
+        else comeBack();
         return;
       }
       announce(`${nameOf(params.member)} left`);
@@ -396,9 +472,18 @@ function hear(method, params) {
   if (roster.apply(method, params) || params.member === callId) paint();
 }
 
+/** The server let us go because our media were lost, not because anybody wanted it. */
+function comeBack() {
+  if (state !== "joined" && state !== "reconnecting") return;
+  enter("reconnecting");
+  if (unreached) sayMedia();
+  else say("The server lost your sound and picture. Coming back …", { bad: true });
+  arrive();
+}
+
 function mutedByAdmin(method) {
   const [, verb, kind] = method.split("_");
-  roster.own[`${kind}_muted_by_admin`] = verb === "mute";
+  roster.impose(kind, verb === "mute");
   const what = kind === "audio" ? "microphone" : "camera";
   say(`An administrator turned your ${what} ${verb === "mute" ? "off" : "on again"}.`, { seconds: 6 });
 }
@@ -406,7 +491,6 @@ function mutedByAdmin(method) {
 const nameOf = (id) => roster.members.get(id)?.name || "A guest";
 
 function down(seconds, reason) {
-  isWaiting = false;
   if (reason === "elsewhere") {
     // The call belongs to the other socket now: leaving for it would take that one out too.
     signal = null;
@@ -425,11 +509,14 @@ function play(track) {
   sound.play().catch((error) => {
     if (error.name !== "NotAllowedError") return;
     // No sound before the first touch of a page: that is the browser's rule, so ask for one.
-    say("Click anywhere to hear the others.");
-    document.addEventListener("pointerdown", () => {
+    say("Click anywhere, or press a key, to hear the others.");
+    const touched = new AbortController();
+    const unlock = () => {
+      touched.abort();
       sound.play().catch(() => {});
       say("");
-    }, { once: true });
+    };
+    for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, unlock, { signal: touched.signal });
   });
 }
 
@@ -468,9 +555,6 @@ window.addEventListener("online", () => {
 window.addEventListener("pagehide", () => {
   if (signal?.isOpen) leave();
 });
-setInterval(() => {
-  if (isWaiting) signal?.notify("still_waiting");
-}, WAITING_MS);
 
 window.atrium = {
   get state() {
@@ -488,7 +572,7 @@ window.atrium = {
   stats: async () => (call === null ? null : call.stats()),
 };
 
-$("name").value = query.get("name") ?? localStorage.getItem("atrium.name") ?? "";
+$("name").value = query.get("name") ?? rememberedName();
 paint();
 await openDevices();
 if (query.get("join") === "1" && state === "lobby") join();

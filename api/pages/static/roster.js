@@ -11,11 +11,18 @@ const FLAGS = {
 export class Roster {
   members = new Map(); // id → MEMBER, in order of arrival
   speaker = null;
+  imposed = {}; // what an administrator did to ourselves, who are not among the members
 
   /** Begins anew, with what join_room answered. A speaker who is still here goes on speaking. */
   reset(members) {
     this.members = new Map(members.map((member) => [member.id, { ...member }]));
     if (!this.members.has(this.speaker)) this.speaker = null;
+    this.imposed = {};
+  }
+
+  /** An administrator muted us, or took that back; kind is "audio" or "video". */
+  impose(kind, muted) {
+    this.imposed = { ...this.imposed, [`${kind}_muted_by_admin`]: muted };
   }
 
   /** Returns true if the notification was about the roster and changed it. */
