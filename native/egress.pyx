@@ -428,8 +428,8 @@ cdef void send_rtcp(Worker *w, Peer *peer, uint8_t *packet, int size) noexcept n
 
 cdef void request_key(Worker *w, Publication *p) noexcept nogil:
     """A subscriber needs a key frame: ask at once, or when the last request is old enough. Sound has none."""
-    if p.kind != KIND_VIDEO:
-        return
+    if p.kind != KIND_VIDEO or p.cut:
+        return  # of a cut picture nobody would see it
     p.key_wanted = 1
     send_pending_key_request(w, p)
 

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint16_t, uint64_t
 from native.crypto cimport SRTP_OK
 from native.egress cimport flush_all, request_key, retransmit, send_pending_key_request, send_rtcp
 from native.history cimport history_trim
-from native.notice cimport post_small
+from native.notice cimport begin_levels, end_levels, post_small, put_level
 from native.reception cimport (
     reception_deadline, reception_nacks, reception_report, reception_sender_report,
 )
@@ -16,11 +16,11 @@ from native.rtcp cimport (
     rtcp_next, rtcp_put_cname, rtcp_put_nack, rtcp_put_rr, rtcp_put_sr, rtcp_sr,
 )
 from native.rtp cimport get_u32
-from native.speaker cimport speakers_speaking
+from native.speaker cimport level_news, speakers_speaking
 from native.state cimport (
     C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_RTCP_UNKNOWN_SSRC, C_RTCP_IGNORED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
-    CROSS_CLOCK, MAX_INCOMING, MAX_SECTIONS,
-    NOTICE_SPEAKER, Bus, Cross, Route, Subscription,
+    CROSS_CLOCK, KIND_AUDIO, MAX_INCOMING, MAX_SECTIONS,
+    NOTICE_SPEAKER, Bus, Cross, Notice, Route, Subscription,
 )
 from native.twcc cimport twcc_due, twcc_feedback
 
@@ -34,6 +34,7 @@ cdef enum:
     HISTORY_NS = 2_000_000_000      # nobody asks for what is older
     FEEDBACK_BYTES = 1100           # one RTCP datagram, its SRTP trailer not counted
     NACK_PAIRS = 64
+    LEVELS_NS = 200_000_000         # how loud somebody is is told no oftener
     CLOCK_STEP_NS = 1_000_000_000   # so much at once is a clock that was set
     CLOCK_DRIFT_SHIFT = 6           # a delay above the smallest seen counts for a 64th: drift, not queueing
 
@@ -266,7 +267,7 @@ cdef void byes(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
 
 
 cdef void tick(Worker *w) noexcept nogil:
-    """While media flow, each 10 to 20 ms: what publishers are told when it is due, and each subscriber's turn."""
+    """While media flow, each 10 to 20 ms: what publishers are told when it is due, each subscriber's turn, and news."""
     cdef uint32_t i
     cdef Bus *bus
     cdef uint64_t turn = w.now // TURN_NS
@@ -284,6 +285,9 @@ cdef void tick(Worker *w) noexcept nogil:
             if w.peers[i] != NULL and w.peers[i].subscriptions != NULL:
                 tell_subscriber(w, w.peers[i])
             i += TURNS
+    w.untold = 0
+    if w.now - w.last_levels_ns >= LEVELS_NS:
+        tell_levels(w)
     bus = w.buses
     while bus != NULL:
         if bus.home:
@@ -383,5 +387,37 @@ cdef inline uint32_t media_time(uint64_t now, uint64_t then, uint32_t clock) noe
 
 cdef void tell_speaker(Worker *w, Bus *bus) noexcept nogil:
     cdef uint32_t who = speakers_speaking(&bus.speakers, w.now)
-    if who != bus.reported and post_small(w, NOTICE_SPEAKER, bus.id, who):
+    if who == bus.reported:
+        return
+    if post_small(w, NOTICE_SPEAKER, bus.id, who):
         bus.reported = who
+    else:
+        w.untold = 1
+
+
+cdef void tell_levels(Worker *w) noexcept nogil:
+    """How loud the publications of this worker's own peers are by now, as far as that is news; mirrors tell nothing."""
+    cdef Notice *notice = NULL
+    cdef Peer *peer
+    cdef Publication *p
+    cdef uint32_t i, k
+    cdef int level
+    for i in range(w.n_publishers):
+        peer = w.publishers[i]
+        for k in range(peer.n_publications):
+            p = peer.publications[k]
+            level = level_news(&p.level, w.now) if p.kind == KIND_AUDIO else -1
+            if level < 0:
+                continue
+            if notice == NULL:
+                notice = begin_levels(w)
+                if notice == NULL:
+                    w.untold = 1
+                    return
+            p.level.told = <uint8_t>level
+            if not put_level(notice, p.key, level):
+                end_levels(w)
+                notice = NULL
+    if notice != NULL:
+        end_levels(w)
+    w.last_levels_ns = w.now

@@ -448,6 +448,10 @@ cdef void arrive_from_others(Worker *w) noexcept nogil:
                 w.counters[C_DROP_STALE_ROUTE] += 1
                 if cross.kind == CROSS_PACKET:
                     packet_drop(cross.packet, &w.pool)
+            elif cross.kind == CROSS_PACKET and p.cut:
+                # Sent before its worker had heard of the cut.
+                w.counters[C_DROP_MUTED] += 1
+                packet_drop(cross.packet, &w.pool)
             elif cross.kind == CROSS_PACKET:
                 w.last_media_ns = w.now
                 if p.source != cross.source:

@@ -16,7 +16,7 @@ from native.os cimport (
 from native.pool cimport pool_close, pool_open
 from native.ring cimport ring_close, ring_commit, ring_free, ring_open, ring_peek, ring_release, ring_reserve
 from native.rtp cimport put_u16, send_time
-from native.speaker cimport speakers_remove
+from native.speaker cimport level_silence, speakers_remove
 from native.state cimport (
     ARENA_BYTES, MAX_PEERS, MAX_PUBLICATIONS, OP_ADDRESS_ADD, OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT,
     OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE, OP_PEER_KEYS, OP_PEER_OPEN,
@@ -34,7 +34,8 @@ cdef enum:
     ADDRESSES = 65536    # eight paths a peer, half full
     TICK_NS = 10_000_000       # feedback is looked after when so much time has passed and something wakes us …
     TICK_LATE_NS = 20_000_000  # … or, if nothing does, after so much
-    ACTIVE_NS = 4_000_000_000  # without media for so long, the tick sleeps: by then it has emptied the histories
+    # Without media for so long, the tick sleeps: by then it has emptied the histories, and told that all is silent.
+    ACTIVE_NS = 4_000_000_000
     EVENTS = 32
     WAKE = 0xFFFFFFFF    # the eventfd among the sockets' indices
 
@@ -127,7 +128,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
     w.last_tick_ns = w.now
     while not load_u32(&w.stop):
         timeout = -1
-        if w.last_media_ns and w.now - w.last_media_ns < ACTIVE_NS:
+        if w.untold or (w.last_media_ns and w.now - w.last_media_ns < ACTIVE_NS):
             timeout = 0
             if w.last_tick_ns + TICK_LATE_NS > w.now:
                 timeout = <int>((w.last_tick_ns + TICK_LATE_NS - w.now + 999_999) // 1_000_000)
@@ -218,7 +219,7 @@ cdef void obey(Worker *w, Command *c) noexcept nogil:
     elif c.op == OP_PUBLICATION_BUS:
         publication_bus(w, p, <Bus *>c.b)
     elif c.op == OP_PUBLICATION_CUT:
-        p.cut = <uint8_t>c.n
+        publication_cut(w, p, c.n != 0)
     elif c.op == OP_PUBLICATION_CLOSE:
         publication_close(w, p)
     elif c.op == OP_SUBSCRIPTION_OPEN:
@@ -284,6 +285,22 @@ cdef void publication_bus(Worker *w, Publication *p, Bus *bus) noexcept nogil:
     if p.bus != NULL and p.bus != bus and speakers_remove(&p.bus.speakers, p.key):
         name_dominant(w, p.bus)
     p.bus = bus
+
+
+cdef void publication_cut(Worker *w, Publication *p, bint cut) noexcept nogil:
+    """From this moment on nobody hears or sees it, nor is sent again what came before; or all of that no longer."""
+    if p.cut == cut:
+        return
+    p.cut = cut
+    if not cut:
+        if not p.is_mirror:
+            request_key(w, p)
+        return
+    p.key_wanted = 0
+    level_silence(&p.level)
+    if p.bus != NULL and speakers_remove(&p.bus.speakers, p.key):
+        name_dominant(w, p.bus)
+    history_clear(&p.history, &w.pool)
 
 
 cdef void publication_close(Worker *w, Publication *p) noexcept nogil:

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from native.os cimport exchange_u32, write
 from native.ring cimport ring_commit, ring_free, ring_reserve
-from native.state cimport C_DROP_NOTICE_RING_FULL, C_NOTICES, NOTICE_BYTES, Notice
+from native.state cimport C_DROP_NOTICE_RING_FULL, C_NOTICES, NOTICE_BYTES, NOTICE_LEVELS, LevelNews, Notice
 
 cdef enum:
     RESERVE = 64  # slots that only small news may take
@@ -50,3 +50,26 @@ cdef bint post_small(Worker *w, uint8_t kind, uint32_t id, uint32_t number) noex
     notice.size = 0
     notify(w)
     return True
+
+
+cdef Notice *begin_levels(Worker *w) noexcept nogil:
+    """An empty notice of levels, not yet to be seen; NULL: no room."""
+    cdef Notice *notice = <Notice *>ring_reserve(&w.notices)
+    if notice != NULL:
+        notice.kind = NOTICE_LEVELS
+        notice.size = 0
+        notice.number = 0
+    return notice
+
+
+cdef bint put_level(Notice *notice, uint32_t key, uint32_t level) noexcept nogil:
+    """Whether there is room for another one after it."""
+    cdef LevelNews *news = <LevelNews *>notice.data + notice.number
+    news.key = key
+    news.level = level
+    notice.number += 1
+    return (notice.number + 1) * sizeof(LevelNews) <= NOTICE_BYTES
+
+
+cdef void end_levels(Worker *w) noexcept nogil:
+    notify(w)

@@ -35,10 +35,10 @@ from native.seqmap cimport seqmap_init, tsmap_init
 from native.speaker cimport SPEAKER_NONE, level_init, speakers_init
 from native.state cimport (
     KIND_AUDIO, KIND_VIDEO, MAX_CNAME, MAX_FORMATS, MAX_INCOMING, MAX_PEERS, MAX_PUBLICATIONS, MAX_SECTIONS, MAX_SOCKETS,
-    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
+    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_LEVELS, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
     OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT, OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE,
     OP_PEER_KEYS, OP_PEER_OPEN, OP_PUBLICATION_BUS, OP_PUBLICATION_CLOSE, OP_PUBLICATION_CUT, OP_PUBLICATION_OPEN,
-    OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Consent, Notice, Peer, PeerConfig, Publication,
+    OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Consent, LevelNews, Notice, Peer, PeerConfig, Publication,
     Remote, Route, Subscription, SubscriptionConfig, Worker,
 )
 from native.twcc cimport twcc_init
@@ -104,6 +104,14 @@ class SpeakerChanged:
     owner: "int | None"
 
 
+@attrs.frozen
+class LevelsChanged:
+    """In a room, `PlanePublication.level` of these owners' sound is not what it was."""
+
+    bus: "PlaneBus"
+    owners: "frozenset[int]"
+
+
 cdef Address make_address(tuple path) except *:
     """(socket index, ip text, port) as the workers keep it."""
     cdef Address out
@@ -147,7 +155,8 @@ cdef class Plane:
     cdef list _high_peer
     cdef list _high_publication
     cdef dict _buses        # id -> PlaneBus
-    cdef dict _owners       # publication key -> owner
+    cdef dict _publications  # key -> PlanePublication
+    cdef dict _levelled     # bus -> owners to be named by the next drain
     cdef uint32_t _next
     cdef object _sockets
 
@@ -168,7 +177,8 @@ cdef class Plane:
         self._sockets = sockets
         self._live = {}
         self._buses = {}
-        self._owners = {}
+        self._publications = {}
+        self._levelled = {}
         self._next = 0
         self.n_workers = len(sockets)
         self._peers = [{} for _ in sockets]
@@ -278,6 +288,8 @@ cdef class Plane:
                 ring_release(&w.notices)
                 if event is not None:
                     out.append(event)
+        out += [LevelsChanged(bus, frozenset(owners)) for bus, owners in self._levelled.items()]
+        self._levelled.clear()
         return out
 
     cdef object _read(self, Worker *w, Notice *notice):
@@ -285,7 +297,11 @@ cdef class Plane:
             bus = self._buses.get(notice.id)
             if bus is None:
                 return None
-            return SpeakerChanged(bus, None if notice.number == SPEAKER_NONE else self._owners.get(notice.number))
+            publication = self._publications.get(notice.number)
+            return SpeakerChanged(bus, None if publication is None else (<PlanePublication>publication).owner.owner)
+        if notice.kind == NOTICE_LEVELS:
+            self._read_levels(notice)
+            return None
         peer = self._peers[w.index].get(notice.id)
         data = (<char *>notice.data)[:notice.size]
         if notice.kind == NOTICE_STUN:
@@ -293,6 +309,18 @@ cdef class Plane:
         path = path_of(&notice.address)
         # The slot may have another tenant since.
         return None if peer is None or path not in (<PlanePeer>peer)._paths else DtlsArrived(path, data, peer)
+
+    cdef int _read_levels(self, Notice *notice) except -1:
+        cdef LevelNews *news = <LevelNews *>notice.data
+        cdef PlanePublication publication
+        cdef uint32_t i
+        for i in range(notice.number):
+            publication = self._publications.get(news[i].key)
+            # Of one that is cut nothing is believed but silence: this may have been said before.
+            if publication is not None and publication.level != <int>news[i].level and not (publication._cut and news[i].level):
+                publication.level = news[i].level
+                publication._relevel()
+        return 0
 
     cdef void _reclaim(self, Worker *w):
         """Free what a worker has given back."""
@@ -585,11 +613,13 @@ cdef class PlanePublication:
     cdef PlanePeer owner
     cdef Publication *publication
     cdef readonly int key
+    cdef readonly int level  # of sound: 0 (silence) to 127, as the worker last told
     cdef readonly str kind
     cdef int clock
     cdef dict _mirrors   # worker index -> address of the mirror's block
     cdef dict _listeners  # worker index -> list of PlaneSubscription
     cdef PlaneBus bus
+    cdef bint _cut
     cdef readonly bint closed
 
     def __init__(self, Plane plane, PlanePeer owner, str kind, int clock, bint nack) -> None:
@@ -600,7 +630,7 @@ cdef class PlanePublication:
         self._mirrors = {}
         self._listeners = {}
         self.key = plane._unique()
-        plane._owners[self.key] = owner.owner
+        plane._publications[self.key] = self
         self.publication = self._open(owner.worker)
         self.publication.peer = owner.peer
         self.publication.nack = nack
@@ -692,6 +722,9 @@ cdef class PlanePublication:
         cdef PlaneBus old = self.bus
         if self.closed or bus is old:
             return
+        if self.level:
+            self._relevel()
+            os.eventfd_write(self.plane.notify, 1)
         if old is not None:
             old._publications.remove(self)
             for index in (self.owner.index, *self._mirrors):
@@ -699,6 +732,8 @@ cdef class PlanePublication:
         self.bus = bus
         if bus is not None:
             bus._publications.append(self)
+            if self.level:
+                self._relevel()
             bus._open_on(self.owner.index)
             for index in (self.owner.index, *self._mirrors):
                 self.plane._command(
@@ -707,11 +742,30 @@ cdef class PlanePublication:
         for index in range(self.plane.n_workers):
             self._place(index)
 
+    cdef int _relevel(self) except -1:
+        """The next drain tells the room that this one's level, or what it adds to the room, has changed."""
+        if self.bus is not None:
+            self.plane._levelled.setdefault(self.bus, set()).add(self.owner.owner)
+        return 0
+
     def cut(self, bint cut) -> None:
-        """Drop everything that arrives for it, or no longer."""
+        """Drop everything that arrives for it, or no longer; then a key frame is asked for."""
+        if self.closed or cut == self._cut:
+            return
+        self._cut = cut
+        if cut and self.level:
+            self.level = 0
+            self._relevel()
+            os.eventfd_write(self.plane.notify, 1)
+        for index in (self.owner.index, *self._mirrors) if cut else (*self._mirrors, self.owner.index):
+            # The last to let something through is where it comes from, so that its first key frame is seen everywhere.
+            self.plane._command(self.plane.workers[index], OP_PUBLICATION_CUT, self._at(index), NULL, cut)
+
+    def request_key(self) -> None:
+        """Ask the sender for a key frame: now, or as soon as the last request is old enough."""
         if self.closed:
             return
-        self.plane._command(self.owner.worker, OP_PUBLICATION_CUT, self.publication, NULL, cut)
+        self.plane._command(self.owner.worker, OP_KEY_REQUEST, self.publication, NULL, 0)
 
     def report(self) -> dict[str, int]:
         """Counters of what arrived; `age_ms` since the last packet, -1 before the first."""
@@ -735,11 +789,12 @@ cdef class PlanePublication:
             for subscription in list(listeners):
                 subscription.set_source(None, {}, "", "")
         self.set_bus(None)
+        self.level = 0
         self.closed = True
         for index in list(self._mirrors):
             self._place(index)
         self.owner._publications.remove(self)
-        del self.plane._owners[self.key]
+        del self.plane._publications[self.key]
         self.plane._command(self.owner.worker, OP_PUBLICATION_CLOSE, self.publication, NULL, 0)
 
 
@@ -933,6 +988,7 @@ cdef class PlaneBus:
             for subscription in list(listeners):
                 subscription.set_source(None, {}, "", "")
         self.closed = True
+        self.plane._levelled.pop(self, None)
         del self.plane._buses[self.id]
         for index in self._workers:
             self.plane._command(self.plane.workers[index], OP_BUS_CLOSE, self._block(index), NULL, 0)

@@ -10,6 +10,8 @@ Loudness is 127 + level in dBov (0 silence, 127 full scale), smoothed: up within
 it is heard, but gives way to anyone measured who talks. All state of one sender is in its Level; a room has no
 capacity.
 
+How loud somebody is is told (`level_news`) when it has changed by 3 dB, and when it has become nothing at all.
+
 Times are ns and not 0 (0 means never). One thread owns a Speakers and the Levels considered by it.
 """
 
@@ -24,13 +26,14 @@ cdef enum SpeakerChange:  # bits
 
 cdef struct Level:
     double loudness
-    uint64_t at  # of the newest packet or tick
+    uint64_t at  # of the newest packet
     uint64_t spoke  # when it last was above the speech threshold
     uint64_t considered
     uint64_t over_dominant  # louder than the holder of the place since then; 0: is not
     uint64_t over_runner_up
     uint32_t epoch  # of the Speakers for which the two above were measured
     uint8_t voiced  # has set the voice bit at least once, so its absence means something
+    uint8_t told  # its loudness as the control plane knows it
 
 cdef struct Speaker:
     uint32_t id
@@ -46,7 +49,9 @@ cdef struct Speakers:
 cdef void level_init(Level *l) noexcept nogil
 cdef void level_packet(Level *l, uint8_t level_dbov, bint voice, uint64_t now) noexcept nogil
 cdef void level_unmeasured(Level *l, uint64_t now) noexcept nogil  # a packet without the extension
-cdef void level_tick(Level *l, uint64_t now) noexcept nogil
+cdef void level_silence(Level *l) noexcept nogil
+cdef double level_now(const Level *l, uint64_t now) noexcept nogil
+cdef int level_news(const Level *l, uint64_t now) noexcept nogil  # 0 to 127 to be told and noted in `told`, -1: no news
 
 cdef void speakers_init(Speakers *s) noexcept nogil
 cdef int speakers_consider(Speakers *s, uint32_t id, Level *l, uint64_t now) noexcept nogil  # SpeakerChange bits

@@ -19,6 +19,9 @@ cdef enum:
     UNMEASURED = SPEECH + 2
     UNVOICED = 20  # dB taken off where a sender that marks voice does not
 
+    STEP = 3  # dB that are worth telling: less is the flicker of one voice
+    UNTOLD = 255  # in `told`: whatever it is, it is news
+
 
 cdef double faded(double loudness, uint64_t at, uint64_t now) noexcept nogil:
     """What is left of it when nothing was heard since."""
@@ -47,6 +50,7 @@ cdef void level_init(Level *l) noexcept nogil:
     l.over_runner_up = 0
     l.epoch = 0
     l.voiced = 0
+    l.told = 0
 
 
 cdef void level_packet(Level *l, uint8_t level_dbov, bint voice, uint64_t now) noexcept nogil:
@@ -62,11 +66,25 @@ cdef void level_unmeasured(Level *l, uint64_t now) noexcept nogil:
     sample(l, UNMEASURED, now)
 
 
-cdef void level_tick(Level *l, uint64_t now) noexcept nogil:
-    """Time passes without a packet."""
-    if now > l.at + QUIET_NS:
-        l.loudness = faded(l.loudness, l.at, now)
-        l.at = now - QUIET_NS
+cdef void level_silence(Level *l) noexcept nogil:
+    """What it has said so far is forgotten, and that it is silent is told."""
+    l.loudness = 0
+    l.spoke = 0
+    l.told = UNTOLD
+
+
+cdef double level_now(const Level *l, uint64_t now) noexcept nogil:
+    return faded(l.loudness, l.at, now)
+
+
+cdef int level_news(const Level *l, uint64_t now) noexcept nogil:
+    cdef int loudness
+    if l.told == 0 and l.loudness < STEP - 0.5:
+        return -1  # silent as before: most of a large room
+    loudness = <int>(level_now(l, now) + 0.5)
+    if loudness == 0:
+        return 0 if l.told else -1
+    return loudness if abs(loudness - <int>l.told) >= STEP else -1
 
 
 cdef void vacate(Speaker *place) noexcept nogil:
@@ -85,12 +103,14 @@ cdef void occupy(Speaker *place, uint32_t id, const Level *l) noexcept nogil:
 
 cdef int beats(const Speaker *place, const Level *l, uint64_t *since, uint64_t now) noexcept nogil:
     """Whether the challenger may have the place now; `since` remembers how long it has been louder."""
-    if l.loudness < SPEECH or l.loudness < faded(place.loudness, place.at, now) + MARGIN:
+    cdef bint silent = place.spoke == 0 or now - place.spoke > SILENT_NS
+    # Over somebody silent no margin is needed: speech just above the threshold would be nobody's.
+    if l.loudness < SPEECH or (not silent and l.loudness < faded(place.loudness, place.at, now) + MARGIN):
         since[0] = 0
         return 0
     if since[0] == 0:
         since[0] = now
-    return 1 if now - since[0] >= HOLD_NS or place.spoke == 0 or now - place.spoke > SILENT_NS else 0
+    return 1 if silent or now - since[0] >= HOLD_NS else 0
 
 
 cdef void speakers_init(Speakers *s) noexcept nogil:

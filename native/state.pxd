@@ -204,7 +204,7 @@ cdef struct Publication:
     uint32_t owner
     uint8_t kind
     uint8_t is_mirror  # lives on another worker; this is where its packets arrive from there
-    uint8_t cut        # an administrator's mute: nothing passes
+    uint8_t cut        # an administrator's mute: nothing passes, here nor at its mirrors
     uint8_t muted      # something was dropped since, or until, it was lifted
     uint8_t codec      # of the newest packet
     uint8_t origin_worker
@@ -341,6 +341,7 @@ cdef enum:
     NOTICE_STUN
     NOTICE_DTLS
     NOTICE_SPEAKER   # number: key of the publication, 0 nobody; id: the bus
+    NOTICE_LEVELS    # number: how many LevelNews `data` holds
 
 cdef struct Notice:
     uint8_t kind
@@ -350,6 +351,10 @@ cdef struct Notice:
     uint32_t number
     Address address
     uint8_t data[NOTICE_BYTES]
+
+cdef struct LevelNews:
+    uint32_t key    # the publication's
+    uint32_t level  # 0 to 127
 
 cdef struct Train:
     # One message being filled: packets of one size to one peer, end to end.
@@ -416,6 +421,8 @@ cdef struct Worker:
     uint32_t next_source   # of publications here, made unique by the worker's index
     uint64_t last_tick_ns
     uint64_t last_trim_ns
+    uint64_t last_levels_ns
+    uint8_t untold         # news found no room: the tick must come again, media or not
     uint64_t turn          # of subscribers' sender reports: the last that was served
     uint64_t last_media_ns
     Receiver receiver

@@ -233,8 +233,19 @@ cdef class Level:
     def unmeasured(self, uint64_t now):
         speaker.level_unmeasured(&self.l, now)
 
-    def tick(self, uint64_t now):
-        speaker.level_tick(&self.l, now)
+    def silence(self):
+        speaker.level_silence(&self.l)
+
+    def at(self, uint64_t now):
+        return speaker.level_now(&self.l, now)
+
+    def tell(self, uint64_t now):
+        """Its news, noted as told, or None."""
+        cdef int level = speaker.level_news(&self.l, now)
+        if level < 0:
+            return None
+        self.l.told = <uint8_t>level
+        return level
 
     @property
     def loudness(self):

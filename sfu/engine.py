@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 import trio
 
-from native.plane import DtlsArrived, Plane, SpeakerChanged, StunArrived
+from native.plane import DtlsArrived, LevelsChanged, Plane, SpeakerChanged, StunArrived
 from sfu.addresses import Bound, bind_workers
 from sfu.dtls import DtlsContext
 from sfu.ice import Path
@@ -191,6 +191,9 @@ class Engine:
             case SpeakerChanged(bus, owner):
                 if bus.listener is not None:
                     bus.listener.speaker_changed(owner)
+            case LevelsChanged(bus, owners):
+                if bus.listener is not None:
+                    bus.listener.levels_changed(owners)
 
     def _hear_stun(self, notice: StunArrived) -> None:
         name = stun.username(notice.data)

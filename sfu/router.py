@@ -9,7 +9,7 @@ peer.py, sockets and time in engine.py. Invariant: what a PlaneSubscription carr
 the room's publications, by `_route` alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import attrs
@@ -27,6 +27,7 @@ REASON_ONLY_LAYER: Final = "the only layer"
 REASON_ABSENT: Final = "the member sends no such media"
 REASON_CODEC: Final = "no codec in common"
 REASON_ROOM: Final = "the loudest other member"
+REASON_CUT: Final = "cut by an admin"
 
 
 class PeerListener(Protocol):
@@ -42,7 +43,17 @@ class PeerListener(Protocol):
 class RoomListener(Protocol):
     """Called from the engine's task; must not block."""
 
-    def active_speaker(self, name: str | None) -> None: ...
+    def active_speaker(self, name: str | None) -> None:
+        """None: nobody has been above the speech threshold for two seconds."""
+        ...
+
+    def audio_levels(self, levels: Mapping[str, int]) -> None:
+        """Loudness of those members for whom it has changed: 127 minus the RFC 6464 level, 0 when nothing comes.
+
+        A member is named five times a second at most, but for the 0 of one that is cut or sends no sound any more, which
+        is told at once.
+        """
+        ...
 
 
 class Host(Protocol):
@@ -142,6 +153,7 @@ class Peer:
         self._receiving: dict[str, _Receiving] = {}
         self._sending: dict[int, _Sending] = {}  # by ssrc: a recycled section has another one
         self._cut: dict[Kind, bool] = {}
+        self._shares_screen = False
         self._offered: tuple[Feed | None, ...] = ()
         self._closed = False
 
@@ -171,9 +183,16 @@ class Peer:
     def cut(self, kind: Kind, cut: bool) -> None:
         """An administrator's mute: that kind of this member's media is dropped at its arrival."""
         self._cut[kind] = cut
-        for receiving in self._receiving.values():
-            if receiving.incoming.kind == kind:
-                receiving.publication.cut(cut)
+        for publication in self._sent(kind):
+            publication.cut(cut)
+
+    def share_screen(self, sharing: bool) -> None:
+        """The picture that this member sends is that of a screen from now on, or no more: receivers need a key frame."""
+        if sharing == self._shares_screen:
+            return
+        self._shares_screen = sharing
+        for publication in self._sent("video"):
+            publication.request_key()
 
     def stats(self) -> PeerStats:
         """What flows now. After `close` the last state, without streams."""
@@ -182,7 +201,11 @@ class Peer:
         path = self.endpoint.selected
         inbound = tuple(
             InboundStream(
-                mid=mid, kind=each.incoming.kind, codec=each.incoming.codecs[0].name, **each.publication.report()
+                mid=mid,
+                kind=each.incoming.kind,
+                codec=each.incoming.codecs[0].name,
+                cut=self.cuts(each.incoming.kind),
+                **each.publication.report(),
             )
             for mid, each in self._receiving.items()
         )
@@ -191,7 +214,7 @@ class Peer:
                 mid=each.outgoing.mid,
                 kind=each.outgoing.kind,
                 source=each.want.name if each.want else None,
-                reason=each.reason,
+                reason=REASON_CUT if each.want and self._room.is_cut(each.want) else each.reason,
                 **each.subscription.report(),
             )
             for each in self._sending.values()
@@ -229,6 +252,15 @@ class Peer:
     def publication(self, kind: Kind) -> _Receiving | None:
         """What it sends of a kind now."""
         return next((each for each in self._receiving.values() if each.incoming.kind == kind), None)
+
+    def cuts(self, kind: Kind) -> bool:
+        """Whether an administrator's mute holds back what it sends of a kind."""
+        return self._cut.get(kind, False)
+
+    @property
+    def level(self) -> int:
+        """How loud its sound is, 0 to 127."""
+        return max((publication.level for publication in self._sent("audio")), default=0)
 
     def reroute(self, name: str) -> None:
         """A member's publications have changed: whatever is wanted of it is looked up again."""
@@ -304,6 +336,9 @@ class Peer:
         self._engine.settle(self)
         return text
 
+    def _sent(self, kind: Kind) -> list[PlanePublication]:
+        return [each.publication for each in self._receiving.values() if each.incoming.kind == kind]
+
     def _default_codecs(self, feed: Feed) -> tuple[Codec, ...] | None:
         receiving = self._room.publication(feed)
         return receiving.incoming.codecs if receiving is not None else None
@@ -319,7 +354,7 @@ class Peer:
                 after[incoming.mid] = known
                 continue
             publication = self._plane.publish(incoming.kind, incoming.codecs[0].clock, incoming.kind == "video")
-            if self._cut.get(incoming.kind):
+            if self.cuts(incoming.kind):
                 publication.cut(True)
             after[incoming.mid] = _Receiving(incoming, publication)
         self._receiving = after
@@ -402,6 +437,7 @@ class MediaRoom:
         self._peers: set[Peer] = set()
         self._owners: dict[str, int] = {}  # name to the data plane's number, and back
         self._names: dict[int, str] = {}
+        self._loud: dict[str, int] = {}  # levels above 0, as they were told
         self.bus: PlaneBus = engine.plane.open_bus()
         self.bus.listener = self
         self.sound = Source(stream=ROOM_STREAM, kind="audio", codecs=None, cname=ROOM_STREAM)
@@ -446,6 +482,10 @@ class MediaRoom:
         publisher = self._publishers.get(feed.name)
         return None if publisher is None else publisher.publication(feed.kind)
 
+    def is_cut(self, feed: Feed) -> bool:
+        publisher = self._publishers.get(feed.name)
+        return publisher is not None and publisher.cuts(feed.kind)
+
     def source(self, feed: Feed, codecs: tuple[Codec, ...] | None) -> Source:
         """A member's media as SDP tells of it."""
         stream = stream_id(feed.name)
@@ -469,6 +509,20 @@ class MediaRoom:
     def speaker_changed(self, owner: int | None) -> None:
         """The data plane's word on who speaks."""
         self._listener.active_speaker(None if owner is None else self._names.get(owner))
+
+    def levels_changed(self, owners: Collection[int]) -> None:
+        """The data plane's word on who is louder or quieter than before."""
+        names = {self._names[owner] for owner in owners if owner in self._names}
+        # Who was loud is always looked at: it may be on another connection by now, or on none.
+        levels = {name: self._level(name) for name in names | self._loud.keys()}
+        changed = {name: level for name, level in levels.items() if level != self._loud.get(name, 0)}
+        self._loud = {name: level for name, level in levels.items() if level}
+        if changed:
+            self._listener.audio_levels(changed)
+
+    def _level(self, name: str) -> int:
+        publisher = self._publishers.get(name)
+        return 0 if publisher is None else publisher.level
 
     def _open(self, name: str, listener: PeerListener) -> Peer:
         self._worker = self._engine.place(self._worker)

@@ -13,6 +13,8 @@ class InboundStream:
     mid: str
     kind: str
     codec: str
+    cut: bool
+    """An admin's mute: it is dropped at its arrival, and counts no more."""
     ssrc: int
     packets: int
     bytes: int
@@ -35,7 +37,7 @@ class OutboundStream:
     source: str | None
     """The member whose media it is; None for the room's audio."""
     reason: str
-    """Why this is what it gets: the one layer there is, no such member, no codec in common …"""
+    """Why this is what it gets: the one layer there is, no such member, no codec in common, cut by an admin …"""
     ssrc: int
     packets: int
     bytes: int

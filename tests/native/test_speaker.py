@@ -237,16 +237,100 @@ def test_up_fast_and_down_slowly():
     assert level.loudness > 45
 
 
-@pytest.mark.parametrize("steps", [1, 7, 100])
-def test_it_fades_alike_however_often_it_ticks(steps: int):
+def test_without_packets_it_fades():
     level = native.Level()
-    for n in range(100):
-        level.packet(TALK, True, START + n * 20 * MS)
-    end = START + 1980 * MS
+    end = talk(level, START, 2000)
     before = level.loudness
-    for n in range(1, steps + 1):
-        level.tick(end + n * 600 * MS // steps)
-    assert level.loudness == pytest.approx(before * 2.718281828**-1, rel=1e-6)
+    assert level.at(end + 100 * MS) == before
+    assert level.at(end + 600 * MS) == pytest.approx(before * 2.718281828**-1, rel=1e-6)
+    assert level.loudness == before
+
+
+# ---- what is told of it --------------------------------------------------------------------------------
+
+
+def talk(level: native.Level, now: int, ms: int, dbov: int = TALK) -> int:
+    """When the last packet came."""
+    for n in range(ms // 20):
+        level.packet(dbov, True, now + n * 20 * MS)
+    return now + (ms // 20 - 1) * 20 * MS
+
+
+def test_silence_is_no_news():
+    level = native.Level()
+    assert level.tell(START) is None
+    now = talk(level, START, 1000, SILENCE)
+    assert level.tell(now) is None
+
+
+def test_what_is_told_is_127_less_the_level():
+    level = native.Level()
+    assert level.tell(talk(level, START, 1000)) == 127 - TALK
+    loud = native.Level()
+    assert loud.tell(talk(loud, START, 1000, 0)) == 127
+
+
+@pytest.mark.parametrize("steps", range(-5, 6))
+def test_only_three_decibels_are_news(steps: int):
+    level = native.Level()
+    now = talk(level, START, 1000)
+    level.tell(now)
+    now = talk(level, now + 20 * MS, 4000, TALK - steps)
+    assert level.tell(now) == (127 - TALK + steps if abs(steps) >= 3 else None)
+    assert level.tell(now) is None
+
+
+def test_a_slow_change_is_told_in_steps():
+    level = native.Level()
+    now = START
+    told = []
+    for dbov in range(60, 29, -1):
+        now = talk(level, now + 20 * MS, 4000, dbov)
+        if (value := level.tell(now)) is not None:
+            told.append(value)
+    assert told == list(range(67, 98, 3))
+
+
+def test_whoever_stops_sending_is_told_down_to_nothing():
+    level = native.Level()
+    end = talk(level, START, 1000, 0)
+    assert level.tell(end) == 127
+    told = [level.tell(end + n * 200 * MS) for n in range(1, 30)]
+    values = [value for value in told if value is not None]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == 0
+    assert all(value > 0 for value in values[:-1])
+    # Well before a worker that has no media falls asleep, 4 s after the last packet.
+    assert told.index(0) * 0.2 < 3.0
+
+
+def test_the_last_step_to_silence_is_told_however_small():
+    level = native.Level()
+    now = talk(level, START, 4000, 124)
+    assert level.tell(now) == 3
+    now = talk(level, now + 20 * MS, 4000, 126)
+    assert level.tell(now) is None
+    now = talk(level, now + 20 * MS, 4000, 127)
+    assert level.tell(now) == 0
+
+
+def test_who_is_silenced_is_silent_at_once_and_that_is_told():
+    level = native.Level()
+    now = talk(level, START, 1000)
+    assert level.tell(now) == 127 - TALK
+    level.silence()
+    assert level.at(now) == 0
+    assert level.tell(now) == 0
+    assert level.tell(now) is None
+
+
+def test_who_is_as_loud_as_before_it_was_silenced_is_told_again():
+    level = native.Level()
+    now = talk(level, START, 1000)
+    level.tell(now)
+    level.silence()
+    now = talk(level, now + 20 * MS, 1000)
+    assert level.tell(now) == 127 - TALK
 
 
 # ---- leaving, and being named --------------------------------------------------------------------------
@@ -273,6 +357,35 @@ def test_a_leaver_speaks_no_more():
     assert room.speaking == NOBODY
 
 
+def test_speech_just_above_the_threshold_is_somebodys():
+    """Noise just below it, which holds the place, is not what a speaker must be louder than."""
+    room = Room()
+    room.play(3000, A=53)
+    assert room.speaking == NOBODY
+    room.play(3000, A=53, B=51)
+    assert room.speaking == B
+
+
+def test_who_pauses_while_its_packets_are_rare_is_named_two_seconds_longer():
+    """Opus with DTX sends a packet each 400 ms in silence."""
+    room = Room()
+    room.play(1000, A=TALK, B=SILENCE)
+    last = room.now
+    while room.speaking == A:
+        room.send(A, SILENCE)
+        room.now += 400 * MS
+    assert room.now - last == 2000 * MS
+
+
+def test_a_challenger_who_never_gets_the_place_is_not_named():
+    room = Room()
+    room.play(2000, A=TALK, B=SILENCE)
+    room.play(3000, A=TALK, B=TALK)
+    assert room.speaking == A
+    room.speakers.remove(A)
+    assert room.speaking == B
+
+
 def test_named_while_speaking_and_two_seconds_longer():
     room = Room()
     room.play(1000, A=SILENCE, B=SILENCE)
@@ -290,7 +403,7 @@ def test_named_while_speaking_and_two_seconds_longer():
 
 
 def compare(steps: Iterator[tuple[int, int | None, bool, int]], seen: Callable[[int], None]) -> None:
-    """Steps: who, its level (None: unmeasured), voice, ms until then."""
+    """Steps: who, its level (None: unmeasured; -1: it leaves; -2: it is cut), voice, ms until then."""
     speakers, twin = native.Speakers(), oracle.Speakers()
     levels: dict[int, tuple[native.Level, oracle.Level]] = {}
     now = START
@@ -300,13 +413,18 @@ def compare(steps: Iterator[tuple[int, int | None, bool, int]], seen: Callable[[
         if level == -1:
             speakers.remove(id)
             twin.remove(id)
+        elif level == -2:
+            for each in (mine, theirs):
+                each.silence()
+            speakers.remove(id)
+            twin.remove(id)
         elif level is None:
             mine.unmeasured(now)
             theirs.unmeasured(now)
         else:
             mine.packet(level, voice, now)
             theirs.packet(level, voice, now)
-        if level != -1:
+        if level is None or level >= 0:
             before = speakers.dominant, speakers.runner_up
             changes = speakers.consider(id, mine, now)
             twin.consider(id, theirs, now)
@@ -315,10 +433,12 @@ def compare(steps: Iterator[tuple[int, int | None, bool, int]], seen: Callable[[
             assert bool(changes & RUNNER_UP_CHANGED) == (speakers.runner_up != before[1])
         assert speakers.dominant == (NOBODY if twin.dominant is None else twin.dominant)
         assert speakers.runner_up == (NOBODY if twin.runner_up is None else twin.runner_up)
+        for ours, others in levels.values():
+            assert ours.tell(now) == others.tell(now)
         seen(speakers.dominant)
 
 
-levels = st.none() | st.sampled_from([-1, 10, 20, 30, 40, 45, 50, 55, 127])
+levels = st.none() | st.sampled_from([-2, -1, 10, 20, 30, 40, 45, 50, 55, 127])
 
 
 @settings(deadline=None)

@@ -18,6 +18,7 @@ class Level:
     at: int = NEVER
     spoke: int = NEVER
     voiced: bool = False
+    told: int | None = 0
 
     def after_pause(self, now: int) -> float:
         return self.loudness * exp(-max(now - self.at - 100 * MS, 0) / (500 * MS))
@@ -28,6 +29,16 @@ class Level:
 
     def unmeasured(self, now: int) -> None:
         self._sample(UNMEASURED, now)
+
+    def silence(self) -> None:
+        self.loudness, self.spoke, self.told = 0.0, NEVER, None
+
+    def tell(self, now: int) -> int | None:
+        level = int(self.after_pause(now) + 0.5)
+        if self.told is not None and (level == self.told or (level > 0 and abs(level - self.told) < 3)):
+            return None
+        self.told = level
+        return level
 
     def _sample(self, loudness: float, now: int) -> None:
         passed = now - self.at if now - self.at <= 100 * MS else 20 * MS
@@ -56,11 +67,12 @@ class Speakers:
 
     def _beats(self, id: int, place: str, holder: int, now: int) -> bool:
         mine, theirs = self.levels[id], self.levels[holder]
-        if mine.loudness < SPEECH or mine.loudness < theirs.after_pause(now) + MARGIN:
+        silent = now - theirs.spoke > 500 * MS
+        if mine.loudness < SPEECH or (not silent and mine.loudness < theirs.after_pause(now) + MARGIN):
             self.claims.pop((id, place), None)
             return False
         claim = self.claims.setdefault((id, place), Claim(now, now))
-        return now - claim.since >= 300 * MS or now - theirs.spoke > 500 * MS
+        return silent or now - claim.since >= 300 * MS
 
     def consider(self, id: int, level: Level, now: int) -> None:
         self.levels[id] = Level(level.loudness, level.at, level.spoke)

@@ -7,7 +7,7 @@ given back all that it was lent.
 import itertools
 import socket
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,6 +50,10 @@ class Hall:
     """A RoomListener that remembers."""
 
     speakers: list[str | None] = attrs.Factory(list)
+    levels: list[dict[str, int]] = attrs.Factory(list)
+
+    def audio_levels(self, levels: Mapping[str, int]) -> None:
+        self.levels.append(dict(levels))
 
     def active_speaker(self, name: str | None) -> None:
         self.speakers.append(name)

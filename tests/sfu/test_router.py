@@ -1,7 +1,7 @@
 """Who gets what: members on real sockets, whose packets say whose they are."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
@@ -9,8 +9,8 @@ import trio
 
 from sfu import BadOffer, Feed, NoCommonCodec, UnknownMid, Wanted
 from sfu.negotiation import Codec
-from sfu.router import REASON_ABSENT, REASON_ONLY_LAYER, REASON_ROOM, Formats
-from sfu.wire import sdp
+from sfu.router import REASON_ABSENT, REASON_CUT, REASON_ONLY_LAYER, REASON_ROOM, Formats
+from sfu.wire import rtcp, sdp
 from tests.native.caller import step
 from tests.sfu.caller import Client
 from tests.sfu.members import Ear, Member, Play, in_order, is_asked_for_a_key, playing, show_first, ssrc_of
@@ -258,6 +258,96 @@ async def test_a_cut_outlasts_a_renegotiation(play: Play) -> None:
     assert [] == bob.caller.media
 
 
+async def test_what_is_cut_stops_for_all_and_goes_on_for_all_without_a_seam(play: Play) -> None:
+    ann, bob, carl = await play.join("ann", picture=True), await play.join("bob"), await play.join("carl")
+    views = [(each, *each.watch("ann")) for each in (bob, carl)]
+    await show_first(ann, *views)
+    before = {}
+    ann.camera.show(b"last")
+    ann.voice.speak(b"last")
+    for each, view in views:
+        for ssrc in (view, each.hears):
+            (before[each.name, ssrc],) = await each.caller.take(1, ssrc)
+    ann.peer.cut("audio", True)
+    ann.peer.cut("video", True)
+    for number in range(10):
+        ann.camera.show(b"unseen", key=number == 5)
+        ann.voice.speak(b"unheard")
+    for each, view in views:
+        each.caller.send_control(rtcp.Nack(1, view, (before[each.name, view].sequence,)), rtcp.Pli(1, view))
+    await play.until_counted("drop_muted", 20)
+    await play.until_counted("drop_rtx_unknown", 2)
+    assert [(True, 1), (True, 2)] == [(each.cut, each.packets) for each in ann.peer.stats().inbound]
+    for each, _ in views:
+        assert [REASON_ROOM, REASON_CUT] == [stream.reason for stream in each.peer.stats().outbound]
+        assert [] == each.caller.media
+    ann.caller.control.clear()
+    ann.peer.cut("audio", False)
+    ann.peer.cut("video", False)
+    pli = await ann.caller.take_control(rtcp.Pli)  # before anything was sent
+    assert ann.camera.section.ssrc == pli.media_ssrc
+    ann.camera.show(b"of what was cut")
+    ann.camera.show(b"again", key=True)
+    ann.voice.speak(b"again")
+    for each, view in views:
+        for ssrc in (view, each.hears):
+            (packet,) = await each.caller.take(1, ssrc)
+            assert packet.payload.endswith(b"again")
+            assert 1 == step(packet.sequence, before[each.name, ssrc].sequence)
+        assert [REASON_ROOM, REASON_ONLY_LAYER] == [stream.reason for stream in each.peer.stats().outbound]
+    assert [False, False] == [each.cut for each in ann.peer.stats().inbound]
+
+
+async def test_a_connection_that_takes_over_is_cut_by_whoever_opened_it(play: Play) -> None:
+    """What an admin has decided is the room's to know; said before the connection is up, it holds from the first packet."""
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await show_first(ann, (bob, view))
+    ann.peer.cut("video", True)
+    caller = await play.caller()
+    caller.add("audio", "sendrecv")
+    camera = caller.add("video", "sendonly")
+    ear = Ear()
+    peer, answer = play.room.open_peer("ann", caller.offer(), ear)
+    peer.cut("video", True)
+    await caller.hear(answer)
+    await ear.until("connected")
+    camera.show(b"unseen", key=True)
+    await play.until_counted("drop_muted", 1)
+    peer.cut("video", False)
+    camera.show(b"seen", key=True)
+    (packet,) = await bob.caller.take(1, view)
+    assert packet.payload.endswith(b"seen")
+
+
+# A screen
+
+
+async def test_a_shared_screen_begins_and_ends_with_a_key_frame(play: Play) -> None:
+    ann, bob = await play.join("ann", picture=True), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await is_asked_for_a_key(ann)
+    await show_first(ann, (bob, view))
+    for sharing in (True, False):
+        await trio.sleep(0.6)  # a publisher is asked twice a second at most
+        ann.caller.control.clear()
+        asked = play.engine.counters()["keyframe_requests"]
+        ann.peer.share_screen(sharing)
+        await ann.caller.take_control(rtcp.Pli)
+        ann.peer.share_screen(sharing)
+        await trio.sleep(0.6)
+        ann.camera.show(b"on it goes")
+        await bob.caller.take(1, view)
+        assert asked + 1 == play.engine.counters()["keyframe_requests"]
+
+
+async def test_a_screen_without_a_picture_asks_nobody(play: Play) -> None:
+    ann = await play.join("ann")
+    ann.peer.share_screen(True)
+    ann.peer.close()
+    ann.peer.share_screen(False)
+
+
 # Several peers of one member, offered by the server
 
 
@@ -342,6 +432,101 @@ async def test_the_active_speaker_is_told_by_name(play: Play) -> None:
             bob.voice.speak(b"...", level=127)
             await trio.sleep(0.02)  # a packet is 20 ms of sound, and levels are weighed by the clock
     assert ["ann"] == play.hall.speakers
+
+
+async def talk(talker: Member, until: Callable[[], bool], level: int = 20) -> None:
+    """Sound at its real pace: levels are weighed by the clock."""
+    with trio.fail_after(5):
+        while not until():
+            talker.voice.speak(b"I speak", level=level)
+            await trio.sleep(0.02)
+
+
+async def test_loudness_is_told_by_name_up_and_down_to_nothing(play: Play) -> None:
+    ann, bob = await play.join("ann"), await play.join("bob")
+    bob.voice.speak(b"...", level=127)
+    told = play.hall.levels
+    await talk(ann, lambda: told[-1:] != [] and told[-1]["ann"] > 100)
+    assert 127 - 20 - 3 <= ann.peer.level <= 127 - 20
+    with trio.fail_after(5):
+        while told[-1] != {"ann": 0}:
+            await trio.sleep(0.02)
+    assert all(each.keys() == {"ann"} for each in told)
+    values = [each["ann"] for each in told]
+    top = values.index(max(values))
+    assert values == sorted(values[:top]) + sorted(values[top:], reverse=True)
+
+
+async def test_nobody_speaks_two_seconds_after_the_last_word(play: Play) -> None:
+    ann = await play.join("ann")
+    await play.join("bob")
+    told = play.hall.speakers
+    await talk(ann, lambda: told != [])
+    begin = trio.current_time()
+    with trio.fail_after(5):
+        while told == ["ann"]:
+            await trio.sleep(0.02)
+    assert 1.5 < trio.current_time() - begin < 2.5
+    assert ["ann", None] == told
+
+
+async def told_silent(play: Play, name: str) -> None:
+    """In one word: fading takes three seconds, and five words a second."""
+    with trio.fail_after(1):
+        while play.hall.levels[-1] != {name: 0}:
+            await trio.sleep(0.005)
+    assert play.hall.levels[-2][name] > 80
+
+
+async def test_who_is_cut_is_silent_at_once_and_speaks_no_more(play: Play) -> None:
+    ann, bob = await play.join("ann"), await play.join("bob")
+    told = play.hall.levels
+    await talk(ann, lambda: told[-1:] != [] and told[-1]["ann"] > 80 and play.hall.speakers == ["ann"])
+    ann.peer.cut("audio", True)
+    await told_silent(play, "ann")
+    count = len(told)
+    end = trio.current_time() + 0.5
+    await talk(ann, lambda: trio.current_time() > end)
+    assert ["ann", None] == play.hall.speakers
+    assert [] == told[count:]
+    ann.peer.cut("audio", False)
+    await talk(ann, lambda: play.hall.speakers[-1] == "ann" and told[-1]["ann"] > 80)
+    assert [] != bob.caller.media
+
+
+async def test_who_has_lost_its_connection_is_silent(play: Play) -> None:
+    """It may still be in the room, and on another connection it begins as anybody."""
+    ann = await play.join("ann")
+    await play.join("bob")
+    told = play.hall.levels
+    await talk(ann, lambda: told[-1:] != [] and told[-1]["ann"] > 80)
+    ann.caller.close()
+    await ann.ear.until("closed")
+    await told_silent(play, "ann")
+    again = await play.join("ann")
+    await talk(again, lambda: told[-1]["ann"] > 80)
+    again.voice.section.direction = "recvonly"
+    again.peer.renegotiate(again.caller.offer(), [])
+    await told_silent(play, "ann")
+
+
+async def test_a_takeover_is_as_loud_as_the_new_connection(play: Play) -> None:
+    ann = await play.join("ann")
+    told = play.hall.levels
+    await talk(ann, lambda: told[-1:] != [] and told[-1]["ann"] > 80)
+    heir = await play.join("ann")
+    assert {"ann": 0} == told[-1]
+    await talk(heir, lambda: told[-1]["ann"] > 80)
+
+
+async def test_a_closed_room_tells_of_no_levels(play: Play) -> None:
+    ann = await play.join("ann")
+    told = play.hall.levels
+    await talk(ann, lambda: told[-1:] != [] and told[-1]["ann"] > 80)
+    count = len(told)
+    play.room.close()
+    await trio.sleep(0.3)
+    assert [] == told[count:]
 
 
 async def test_stats(play: Play) -> None:
