@@ -3,8 +3,18 @@
 A message goes connection > dialect > party > room > events > members' outboxes; see rooms.py and session.py.
 """
 
-from signalling.rooms import LiveMember, LiveRoom, Rooms
+from signalling.live import LiveMember, LiveParty, LiveRoom
+from signalling.rooms import Rooms
 from signalling.session import Socket, SocketClosed, serve_connection
 from signalling.settings import RoomApiSettings
 
-__all__ = ["LiveMember", "LiveRoom", "RoomApiSettings", "Rooms", "Socket", "SocketClosed", "serve_connection"]
+__all__ = [
+    "LiveMember",
+    "LiveParty",
+    "LiveRoom",
+    "RoomApiSettings",
+    "Rooms",
+    "Socket",
+    "SocketClosed",
+    "serve_connection",
+]

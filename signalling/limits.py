@@ -11,6 +11,9 @@ MAX_FRAME_BYTES = 1024 * 1024
 OUTBOX_MESSAGES = 1000
 """Messages waiting for one socket; the next one closes it with 4008."""
 
+WRITE_CHARS = 16 * 1024
+"""A socket is handed what waits for it in one write, until so many characters are reached."""
+
 FLOOD_REFUSALS = 200
 FLOOD_WINDOW_S = 10.0
 """So many messages refused within so many seconds close the socket with 4029."""
@@ -32,7 +35,7 @@ CALL_ID_CHARS = 128
 """A call id; 400."""
 
 NAME_CHARS = 255
-"""A display name, a user name, a device; 400."""
+"""A display name, a user name, a device, the id or name of a room; 400."""
 
 SECRET_CHARS = 1024
 """A password or device token as sent; 400."""
@@ -43,8 +46,38 @@ TOKEN_CHARS = 8192
 MAX_SIZE_PX = 8192
 """Largest width or height that a subscriber may ask for; 400."""
 
+REACTION_CHARS = 64
+"""A reaction; 400."""
+
+INVITED = 50
+"""People invited by one request; 400."""
+
+INVITED_CHARS = 64
+"""An extension, number or user name that is invited; 400."""
+
+RINGING_INVITATIONS = 200
+"""Invitations that ring at once in one room; 429."""
+
+USER_SOCKETS = 20
+"""Sockets registered for one user; 429."""
+
+WAITING_PARTIES = 500
+"""Parties in the waiting room of one room; 429."""
+
+REMINDER_INTERVAL_S = 5.0
+"""Least time between two reminders of one waiting party that are passed on; those between are dropped."""
+
 SPEAKER_INTERVAL_S = 0.3
 """Least time between two announcements of the active speaker."""
+
+LEVEL_INTERVAL_S = 0.2
+"""Least time between two announcements of one member's level."""
+
+LEVEL_STEP = 3
+"""A level that has changed by less, of 127, has not changed; silence always has."""
+
+ROOM_LEVELS_PER_S = 2000
+"""Announcements of levels in one room in the long run, each counted once for each listener; further ones wait."""
 
 
 class TokenBucket:

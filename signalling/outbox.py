@@ -2,7 +2,7 @@
 
 `put` is synchronous, so a room never waits for a member. Overflow rule: levels and rates make room first, since the next
 one says it all again; a socket that still has a full queue is closed with 4008, because a view with a gap is worse than
-none. Closing is the writer's: it ends the message it is at, so that the client can read the reason.
+none. Closing is the writer's: it ends the messages it is at, so that the client can read the reason.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import trio
 from attrs import define, frozen
 
-from signalling.limits import OUTBOX_MESSAGES
+from signalling.limits import OUTBOX_MESSAGES, WRITE_CHARS
 
 
 @frozen
@@ -58,15 +58,23 @@ class Outbox:
             self._queue.clear()
         self._writer.set()
 
-    async def take(self) -> Message | Close:
-        """The next thing for the writer to do; it is called again once that is done."""
+    async def take(self) -> list[Message] | Close:
+        """The next thing for the writer to do; it is called again once that is done.
+
+        What has gathered leaves in one go, up to WRITE_CHARS, because a write costs more than a message.
+        """
         while not self._queue and self._closing is None:
             self._writer = trio.Event()
             await self._writer.wait()
-        if self._queue:
+        messages: list[Message] = []
+        chars = 0
+        while self._queue and chars < WRITE_CHARS:
             message = self._queue.popleft()
             self._droppable -= message.droppable
-            return message
+            chars += len(message.text)
+            messages.append(message)
+        if messages:
+            return messages
         assert self._closing is not None
         return self._closing
 

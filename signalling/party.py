@@ -1,11 +1,15 @@
 """What one socket of the Room API may do, and when: the states of a party (contract room-api, section 4.1).
 
-    anonymous -authenticate-> authenticated -join_room-> joined -leave_room | lost | ended-> anonymous
-    anonymous -join_room-> joined
+    anonymous -authenticate-> admitted -join_room-> inside -leave_room | removed | lost | ended-> anonymous
+    anonymous -authenticate-> waiting  -allowed-> admitted
+                              waiting  -rejected | leave_room-> anonymous
+    any but inside -join_room-> inside
+    any but inside -watch_room-> watching, or inside if the call is
 
-A socket carries one party. Every request is checked in this order: parameters (by the dialect), state, proof, room. What
-changes anything comes after the last await, so that a socket that goes away during one leaves no trace. The party
-outlives the socket only as a member of its room, which waits for it there.
+A socket carries one party, and beside it the registration of a user. Every request is checked in this order: parameters (by
+the dialect), state, proof, room. What changes anything comes after the last await, so that a socket that goes away
+during one leaves no trace; and since an admin, the room or another socket may have changed the state during one, whatever
+the change relies on is looked at again. The party outlives the socket only as a member of its room, which waits for it there.
 """
 
 import re
@@ -13,34 +17,72 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
+import trio
 from attrs import frozen
 
 from signalling.dialects.room_api import (
+    AllowMember,
     Authenticate,
     Authenticated,
+    ConvertToRoom,
+    CreateTempRoom,
     Credentials,
     Device,
     Done,
     GetRoomMembers,
+    GetWaitingMembers,
+    InviteExtens,
     JoinRoom,
     LeaveRoom,
     MemberList,
     Password,
+    PeopleInvited,
+    RefuseInvitation,
+    Registered,
+    RegisterUser,
+    RejectMember,
+    Remind,
+    RemoveMember,
     Request,
     Result,
     RoomJoined,
+    RoomWatched,
+    SendReaction,
+    SetHand,
+    SetMemberMute,
     SetMute,
+    SetScreenShare,
     Subscribed,
     SubscribeRoom,
+    TempRoomCreated,
+    WaitingList,
+    WatchRoom,
 )
 from signalling.door import source_of
-from signalling.ports import Claims, Directory, RoomRecord, TokenRefused, Tokens, User
-from signalling.room.access import Waiting, admit, asks_password
-from signalling.room.commands import Join, Leave, Mute
-from signalling.room.errors import MustWait, NotFound, Unauthorized, WrongState
-from signalling.rooms import Joined, Listener, RoomHost, Rooms
+from signalling.host import Joined, RoomHost
+from signalling.listener import Listener
+from signalling.ports import Claims, RoomRecord, TokenRefused, User
+from signalling.ringing import Invitation
+from signalling.room.access import admit, asks_password, listed
+from signalling.room.commands import (
+    Command,
+    Join,
+    Leave,
+    Mute,
+    MuteMember,
+    RaiseHand,
+    React,
+    Reject,
+    Remove,
+    ShareScreen,
+    StillWaiting,
+)
+from signalling.room.errors import Forbidden, InvitationOver, MustWait, NotFound, RoomError, Unauthorized, WrongState
+from signalling.room.member import Member, WaitingParty
+from signalling.rooms import Rooms
 
-Reply = Callable[[Result], None]
+Reply = Callable[[Result | RoomError], None]
+"""A RoomError as a reply, not raised, is the refusal that comes with a change: whoever has to wait does wait now."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -50,11 +92,24 @@ class Anonymous:
     pass
 
 
+@frozen(eq=False)
+class Waiting:
+    host: RoomHost
+    call_id: str
+
+
 @frozen
 class Admitted:
     """Holds a token for a call of its own."""
 
-    room: str
+    claims: Claims
+
+
+@frozen(eq=False)
+class Watching:
+    """Listens with the token of a call that is not inside."""
+
+    host: RoomHost
     call_id: str
 
 
@@ -62,20 +117,20 @@ class Admitted:
 class Inside:
     host: RoomHost
     member: str
+    watching: bool = False
+    """Whether it acts for a member whose connection belongs to another socket, or to a phone."""
 
     def is_call(self, claims: Claims) -> bool:
         return (claims.room, claims.call_id) == (self.host.id, self.member)
 
 
-State = Anonymous | Admitted | Inside
+State = Anonymous | Waiting | Admitted | Watching | Inside
 
 
 class Party:
-    def __init__(self, listener: Listener, rooms: Rooms, directory: Directory, tokens: Tokens, remote: str) -> None:
+    def __init__(self, listener: Listener, rooms: Rooms, remote: str) -> None:
         self._listener = listener
         self._rooms = rooms
-        self._directory = directory
-        self._tokens = tokens
         self._remote = remote
         self._state: State = Anonymous()
 
@@ -84,61 +139,132 @@ class Party:
         match request:
             case Authenticate():
                 await self._authenticate(request, reply)
+            case AllowMember() | RejectMember():
+                await self._decide(request, reply)
             case GetRoomMembers():
                 await self._get_room_members(reply)
+            case GetWaitingMembers():
+                await self._get_waiting_members(reply)
+            case Remind():
+                self._remind(reply)
             case JoinRoom():
                 await self._join_room(request, reply)
+            case WatchRoom():
+                await self._watch_room(request, reply)
             case SubscribeRoom():
                 self._subscribe_room(request, reply)
             case LeaveRoom():
                 self._leave_room(reply)
+            case RegisterUser():
+                await self._register(request, reply)
+            case CreateTempRoom():
+                await self._create_temp_room(request, reply)
+            case ConvertToRoom():
+                self._convert_to_room()
+            case InviteExtens():
+                await self._invite_extens(request, reply)
+            case RefuseInvitation(room, call_id):
+                self._rooms.host(room.lower()).refuse(call_id, self._listener, partial(reply, Done()))
+            case RemoveMember():
+                await self._remove_member(request, reply)
+            case SetMemberMute(member, kind, muted):
+                self._act(lambda admin: MuteMember(admin, member, kind, muted), reply)
             case SetMute(kind, muted):
-                inside = self._inside()
-                inside.host.perform(Mute(inside.member, kind, muted), partial(reply, Done()))
+                self._act(lambda member: Mute(member, kind, muted), reply)
+            case SetHand(raised):
+                self._act(lambda member: RaiseHand(member, raised), reply)
+            case SetScreenShare(sharing):
+                self._act(lambda member: ShareScreen(member, sharing), reply)
+            case SendReaction(reaction):
+                self._act(lambda member: React(member, reaction), reply)
             case _:
                 assert_never(request)
 
+    # --- as rooms see it ---
+
     def out_of_room(self) -> None:
-        self._state = Anonymous()
+        self._become(Anonymous())
         self._rooms.call_ended(self._listener)
+
+    def allowed(self, claims: Claims) -> None:
+        self._become(Admitted(claims))
 
     def socket_gone(self) -> None:
         """Synchronous: the task that calls it is being cancelled."""
         match self._state:
-            case Admitted(call_id=call_id):
-                self._rooms.release_call(call_id, self._listener)
+            case Waiting(host, call_id):
+                host.withdraw(call_id, self._listener)
+            case Watching(host, call_id):
+                host.unwatch(call_id, self._listener)
             case Inside(host, member):
                 host.socket_gone(member, self._listener)
-        self._state = Anonymous()
+        self._become(Anonymous())
 
-    # --- authenticate ---
+    def _become(self, state: State) -> None:
+        """The call id stays this socket's as long as its party is at the door, admitted or watching."""
+        former, self._state = _call_of(self._state), state
+        if former is not None and former != _call_of(state):
+            self._rooms.release_call(former, self._listener)
+
+    # --- at the door ---
 
     async def _authenticate(self, request: Authenticate, reply: Reply) -> None:
-        if not isinstance(self._state, Anonymous):
-            raise WrongState("this socket carries a call already")
+        match self._state:
+            case Anonymous():
+                pass
+            case Waiting(host, call_id):
+                if (host.id, call_id) != (request.room.lower(), request.call_id):
+                    raise WrongState("this socket waits already; leave_room first")
+            case _:
+                raise WrongState("this socket carries a call already")
         room = await self._record(request.room.lower())
         user = None if request.credentials is None else await self._user(request.credentials)
         user_id = None if user is None else user.id
         knows_password = asks_password(room, user_id) and await self._knows_password(room, request.room_password)
+        if user is not None or knows_password:
+            room = await self._record(room.uuid)  # proofs take their time
         admission = admit(room, user_id, knows_password)
-        if isinstance(admission, Waiting):
-            raise MustWait("only listed users and those who know the password may enter")
+        if not isinstance(self._state, Anonymous | Waiting):
+            raise WrongState("you have been let in meanwhile")
         name = (user.display_name if user is not None else None) or request.display_name or ""
         self._rooms.hold_call(request.call_id, room.uuid, user_id, self._listener)
-        self._state = Admitted(room.uuid, request.call_id)
-        token = self._tokens.issue(
-            room=room.uuid, call_id=request.call_id, user=user_id, name=name, is_admin=admission.is_admin
-        )
+        try:
+            if admission is not None:
+                self._admit(room, request.call_id, user_id, name, admission.is_admin, reply)
+            else:
+                is_listed = listed(room, user_id) is not None
+                self._knock(room, WaitingParty(request.call_id, name, user_id, is_listed), reply)
+        finally:
+            if _call_of(self._state) != request.call_id:
+                self._rooms.release_call(request.call_id, self._listener)
+
+    def _admit(self, room: RoomRecord, call_id: str, user: str | None, name: str, is_admin: bool, reply: Reply) -> None:
+        tokens = self._rooms.tokens
+        token = tokens.issue(room=room.uuid, call_id=call_id, user=user, name=name, is_admin=is_admin)
+        former = self._state
+        self._become(Admitted(tokens.read(token)))
         reply(Authenticated(token))
+        if isinstance(former, Waiting):
+            former.host.withdraw(call_id, self._listener)
+
+    def _knock(self, room: RoomRecord, party: WaitingParty, reply: Reply) -> None:
+        with self._rooms.hosting(room) as host:
+
+            def waits() -> None:
+                self._become(Waiting(host, party.id))
+                reply(MustWait("somebody inside has to let you in"))
+
+            host.knock(party, self._listener, waits)
 
     async def _user(self, credentials: Credentials) -> User:
+        directory = self._rooms.directory
         match credentials:
             case Password(username, password):
                 claimed = f"user {username}"
-                proof = partial(self._directory.user_by_password, username, password)
+                proof = partial(directory.user_by_password, username, password)
             case Device(device, token):
                 claimed = f"device {device}"
-                proof = partial(self._directory.user_by_device, device, token)
+                proof = partial(directory.user_by_device, device, token)
             case _:
                 assert_never(credentials)
         user = await self._rooms.door.prove([claimed, self._address], proof)
@@ -149,77 +275,231 @@ class Party:
     async def _knows_password(self, room: RoomRecord, password: str | None) -> bool:
         if password is None or not room.has_password:
             return False
-        proof = partial(self._directory.room_password_is, room.uuid, password)
+        proof = partial(self._rooms.directory.room_password_is, room.uuid, password)
         return await self._rooms.door.prove([self._address], proof)
 
     @property
     def _address(self) -> str:
         return f"address {source_of(self._remote)}"
 
-    # --- in and out ---
+    def _remind(self, reply: Reply) -> None:
+        if not isinstance(self._state, Waiting):
+            raise WrongState("you do not wait")
+        self._state.host.perform(StillWaiting(self._state.call_id), partial(reply, Done()))
+
+    async def _decide(self, request: AllowMember | RejectMember, reply: Reply) -> None:
+        claims, room = await self._claims(request.auth_token)
+        if not claims.is_admin:
+            raise Forbidden("admins only")
+        host = self._rooms.host(room.uuid)
+        match request:
+            case AllowMember(member):
+                host.allow(member, partial(reply, Done()))
+            case RejectMember(member):
+                host.perform(Reject(member), partial(reply, Done()))
+            case _:
+                assert_never(request)
 
     async def _get_room_members(self, reply: Reply) -> None:
         match self._state:
             case Inside(host):
                 reply(MemberList(host.members))
-            case Admitted(room):
-                await self._rooms.record(room)
-                reply(MemberList(self._rooms.members(room)))
-            case Anonymous():
-                raise WrongState("authenticate first")
+            case Admitted(claims):
+                room = await self._room_of(claims)
+                reply(MemberList(self._rooms.members(room.uuid)))
             case _:
-                assert_never(self._state)
+                raise WrongState("authenticate first")
+
+    async def _get_waiting_members(self, reply: Reply) -> None:
+        match self._state:
+            case Inside(host, member):
+                self._admin(host, member)
+                reply(WaitingList(host.waiting))
+            case Admitted(claims):
+                if not claims.is_admin:
+                    raise Forbidden("admins only")
+                room = await self._room_of(claims)
+                reply(WaitingList(self._rooms.host(room.uuid).waiting if self._rooms.exists(room.uuid) else ()))
+            case _:
+                raise WrongState("authenticate first")
+
+    # --- in and out ---
 
     async def _join_room(self, request: JoinRoom, reply: Reply) -> None:
-        if isinstance(self._state, Inside) and not self._state.host.may_join_again(self._state.member):
-            raise WrongState("already joined; subscribe_room renegotiates")
+        self._refuse_second_join()
         claims, room = await self._claims(request.auth_token)
+        self._refuse_second_join()
         if isinstance(self._state, Inside) and not self._state.is_call(claims):
             raise WrongState("this socket carries another call")
-        join = Join(
-            member=claims.call_id,
-            user=claims.user,
-            name=claims.name,
-            is_admin=claims.is_admin,
-            token_id=claims.token_id,
-            audio_muted=request.audio_muted,
-            video_muted=request.video_muted,
-        )
+        former = self._state
+        join = _join(claims, request.audio_muted, request.video_muted)
 
         def inside(joined: Joined) -> None:
-            self._bind(Inside(joined.host, joined.member.id))
+            self._become(Inside(joined.host, joined.member.id))
             reply(RoomJoined(joined.member.id, joined.answer, joined.others, joined.member.is_admin))
 
         self._rooms.join(room, join, request.sdp, self._listener, inside)
+        self._leave_behind(former, claims)
 
-    def _bind(self, inside: Inside) -> None:
-        if isinstance(self._state, Admitted):
-            self._rooms.release_call(self._state.call_id, self._listener)
-        self._state = inside
+    def _refuse_second_join(self) -> None:
+        match self._state:
+            case Inside(host, member, watching=False) if not host.may_join_again(member):
+                raise WrongState("already joined; subscribe_room renegotiates")
+
+    def _leave_behind(self, former: State, claims: Claims) -> None:
+        """What the socket waited for or watched before it took up another call."""
+        match former:
+            case Waiting(host, call_id) if (host.id, call_id) != (claims.room, claims.call_id):
+                host.withdraw(call_id, self._listener)
+            case Watching(host, call_id) if (host.id, call_id) != (claims.room, claims.call_id):
+                host.unwatch(call_id, self._listener)
+
+    async def _watch_room(self, request: WatchRoom, reply: Reply) -> None:
+        self._refuse_to_watch()
+        claims, room = await self._claims(request.auth_token)
+        self._refuse_to_watch()
+        former = self._state
+
+        with self._rooms.hosting(room) as host:
+
+            def watches() -> None:
+                reply(RoomWatched(host.id, host.members))
+
+            if host.watch(claims, self._listener, watches):
+                self._become(Inside(host, claims.call_id, watching=True))
+            else:
+                self._rooms.claim_call(claims.call_id, claims.room, claims.user, self._listener)
+                self._become(Watching(host, claims.call_id))
+        self._leave_behind(former, claims)
+
+    def _refuse_to_watch(self) -> None:
+        if isinstance(self._state, Inside | Watching):
+            raise WrongState("this socket carries a call already")
 
     def _subscribe_room(self, request: SubscribeRoom, reply: Reply) -> None:
         inside = self._inside()
+        if inside.watching:
+            raise WrongState("this socket has no connection; join_room makes one")
         if not inside.is_call(self._read_token(request.auth_token)):
             raise Unauthorized("this token is another call's")
         reply(Subscribed(inside.host.renegotiate(inside.member, request.sdp, request.wanted)))
 
     def _leave_room(self, reply: Reply) -> None:
-        match self._state:
+        former = self._state
+        match former:
             case Inside(host, member):
                 host.perform(Leave(member), partial(reply, Done()))
-            case Admitted(call_id=call_id):
-                self._rooms.release_call(call_id, self._listener)
-                self._state = Anonymous()
-                reply(Done())
             case Anonymous():
                 raise WrongState("there is nothing to leave")
+            case Waiting(host, call_id):
+                self._become(Anonymous())
+                reply(Done())
+                host.withdraw(call_id, self._listener)
+            case Watching(host, call_id):
+                self._become(Anonymous())
+                reply(Done())
+                host.unwatch(call_id, self._listener)
+            case Admitted():
+                self._become(Anonymous())
+                reply(Done())
             case _:
-                assert_never(self._state)
+                assert_never(former)
+
+    # --- inside ---
 
     def _inside(self) -> Inside:
         if not isinstance(self._state, Inside):
             raise WrongState("join_room first")
         return self._state
+
+    def _admin(self, host: RoomHost, member: str) -> Member:
+        found = host.member(member)
+        assert found is not None
+        if not found.is_admin:
+            raise Forbidden("admins only")
+        return found
+
+    def _act(self, command: Callable[[str], Command], reply: Reply) -> None:
+        """A command of the member to its room."""
+        inside = self._inside()
+        inside.host.perform(command(inside.member), partial(reply, Done()))
+
+    async def _remove_member(self, request: RemoveMember, reply: Reply) -> None:
+        inside = self._inside()
+        inside.host.check(Remove(inside.member, request.member))
+        # It is kept before it is told: a crash lets nobody back in who was seen to be removed.
+        self._rooms.tokens.revoke(inside.host.id, request.member)
+        done: Callable[[], None] = partial(reply, Done())
+        try:
+            await self._rooms.tokens.kept()
+        except BaseException:
+            done = _nothing
+            raise
+        finally:
+            # From the revocation on there is no way back, whoever goes away meanwhile and whatever the store says.
+            if inside.host.member(request.member) is not None:
+                inside.host.perform(Remove(None, request.member), done)
+            else:
+                done()  # it has left by itself
+
+    # --- users and invitations ---
+
+    async def _register(self, request: RegisterUser, reply: Reply) -> None:
+        user = await self._user(request.credentials)
+        registrations = self._rooms.registrations
+        answer = Registered(user.id, registrations.ttl_s)
+        registrations.register(user, self._listener, trio.current_time(), partial(reply, answer))
+
+    async def _create_temp_room(self, request: CreateTempRoom, reply: Reply) -> None:
+        if not isinstance(self._state, Anonymous):
+            raise WrongState("this socket carries a call already")
+        self._rooms.refuse_if_draining()
+        user = await self._user(request.credentials)
+        called = await self._rooms.look_up(request.invited)
+        invitation: Invitation | None = None
+        token = ""
+
+        def creator(room: str) -> Join:
+            nonlocal token
+            name = user.display_name or ""
+            token = self._rooms.tokens.issue(room=room, call_id=request.call_id, user=user.id, name=name, is_admin=True)
+            return _join(self._rooms.tokens.read(token), request.audio_muted, request.video_muted)
+
+        def inside(joined: Joined) -> None:
+            nonlocal invitation
+            self._become(Inside(joined.host, joined.member.id))
+            invitation = joined.host.invite(joined.member.id, called)
+            reply(
+                TempRoomCreated(
+                    room_id=joined.host.id,
+                    call_id=joined.member.id,
+                    sdp=joined.answer,
+                    auth_token=token,
+                    ringing=invitation.ringing,
+                    unreachable=invitation.unreachable,
+                )
+            )
+
+        name = user.display_name or user.username
+        self._rooms.create(name, request.call_id, creator, request.sdp, self._listener, inside)
+        assert invitation is not None
+        invitation.ring()
+
+    def _convert_to_room(self) -> None:
+        """Between phones there are no calls before there is a SIP gateway, so no call id is that of one."""
+        if self._rooms.registrations.user(self._listener, trio.current_time()) is None:
+            raise Unauthorized("register_room_api first")
+        raise NotFound("no such call")
+
+    async def _invite_extens(self, request: InviteExtens, reply: Reply) -> None:
+        inside = self._inside()
+        self._admin(inside.host, inside.member)
+        called = await self._rooms.look_up(request.extens)
+        if self._state is not inside:
+            raise WrongState("join_room first")
+        invitation = inside.host.invite(inside.member, called)
+        reply(PeopleInvited(invitation.ringing, invitation.unreachable))
+        invitation.ring()
 
     # --- rooms and tokens ---
 
@@ -231,16 +511,58 @@ class Party:
     async def _claims(self, token: str) -> tuple[Claims, RoomRecord]:
         """Who may enter where. A room that is gone is said to be gone, whatever has become of the token."""
         try:
-            claims = self._tokens.read(token)
+            claims = self._rooms.tokens.read(token)
         except TokenRefused as refused:
             if refused.claims is not None:
                 await self._record(refused.claims.room)
-            raise Unauthorized("the token is not valid") from refused
+            raise _refusal(refused) from refused
+        return claims, await self._room_of(claims)
+
+    async def _room_of(self, claims: Claims) -> RoomRecord:
+        """The room that a token admits to, if it still does once the room has been found."""
         room = await self._record(claims.room)
-        return claims, room
+        try:
+            self._rooms.tokens.check(claims)
+        except TokenRefused as refused:
+            raise _refusal(refused) from refused
+        return room
 
     def _read_token(self, token: str) -> Claims:
         try:
-            return self._tokens.read(token)
+            return self._rooms.tokens.read(token)
         except TokenRefused as refused:
-            raise Unauthorized("the token is not valid") from refused
+            raise _refusal(refused) from refused
+
+
+def _nothing() -> None:
+    pass
+
+
+def _refusal(refused: TokenRefused) -> RoomError:
+    if refused.uninvited:
+        return InvitationOver("this invitation is over")
+    return Unauthorized("the token is not valid")
+
+
+def _join(claims: Claims, audio_muted: bool, video_muted: bool) -> Join:
+    return Join(
+        member=claims.call_id,
+        user=claims.user,
+        name=claims.name,
+        is_admin=claims.is_admin,
+        token_id=claims.token_id,
+        audio_muted=audio_muted,
+        video_muted=video_muted,
+    )
+
+
+def _call_of(state: State) -> str | None:
+    match state:
+        case Waiting(_, call_id) | Watching(_, call_id):
+            return call_id
+        case Admitted(claims):
+            return claims.call_id
+        case Anonymous() | Inside():
+            return None
+        case _:
+            assert_never(state)

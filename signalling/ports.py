@@ -4,14 +4,15 @@ Above: rooms and users of the store, tokens, observers; `api` implements them an
 as `sfu` offers it. Tests put fakes in both places.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from attrs import AttrsInstance, field, frozen
 
-from sfu.wanted import Wanted
+from sfu.wanted import VideoAllocation, Wanted
 from signalling.room.events import Event
+from signalling.room.member import Kind
 
 # --- the store -------------------------------------------------------------------------------------------------------
 
@@ -58,6 +59,10 @@ class Directory(Protocol):
 
     async def user_by_device(self, device: str, token: str) -> User | None: ...
 
+    async def user_called(self, destination: str) -> User | None:
+        """Whose extension this is, else whose username (contract section 7.3). Proves nothing."""
+        ...
+
 
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
@@ -79,9 +84,11 @@ class Claims:
 class TokenRefused(Exception):
     """The token is forged, expired or revoked. `claims` is what it said, if it is at least one of ours."""
 
-    def __init__(self, reason: str, claims: Claims | None = None) -> None:
+    def __init__(self, reason: str, claims: Claims | None = None, uninvited: bool = False) -> None:
         super().__init__(reason)
         self.claims = claims
+        self.uninvited = uninvited
+        """It came with an invitation, which is over."""
 
 
 class Tokens(Protocol):
@@ -89,6 +96,21 @@ class Tokens(Protocol):
 
     def read(self, token: str) -> Claims:
         """Raises TokenRefused."""
+        ...
+
+    def check(self, claims: Claims) -> None:
+        """Raises TokenRefused if the token that `read` found good has expired or been revoked since."""
+        ...
+
+    def revoke(self, room: str, call_id: str | None, *, uninvited: bool = False) -> None:
+        """All tokens issued until now, of this call or of the whole room, are good no more, from this moment on.
+
+        A later one may be issued. Whether this outlives a crash, `kept` tells.
+        """
+        ...
+
+    async def kept(self) -> None:
+        """Returns once all that has been revoked is in the store; raises if the store fails."""
         ...
 
 
@@ -123,9 +145,25 @@ class PeerListener(Protocol):
         """Why: "closed" by the client, "server" for a fault of ours; "consent", "dtls" and "timeout" are final."""
         ...
 
+    def video_allocations(self, allocations: Mapping[str, VideoAllocation]) -> None:
+        """What of the others' pictures goes down this connection now, by their names; all of it, when any has changed."""
+        ...
+
+    def available_rate(self, rate_bps: int) -> None:
+        """What the way down to this peer is thought to carry; on a change of a tenth, at most once a second."""
+        ...
+
 
 class RoomListener(Protocol):
-    def active_speaker(self, name: str | None) -> None: ...
+    """Called from the engine's task; must not block."""
+
+    def active_speaker(self, name: str | None) -> None:
+        """None: nobody has been above the speech threshold for two seconds."""
+        ...
+
+    def audio_levels(self, levels: Mapping[str, int]) -> None:
+        """Loudness of those members for whom it has changed: 127 minus the RFC 6464 level, 0 when nothing comes."""
+        ...
 
 
 class MediaPeer(Protocol):
@@ -133,6 +171,14 @@ class MediaPeer(Protocol):
 
     def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
         """Raises sfu.negotiation.BadOffer or NoCommonCodec, and has then changed nothing."""
+        ...
+
+    def cut(self, kind: Kind, cut: bool) -> None:
+        """An admin's mute: that kind of what this peer sends is dropped at its arrival, until it is no longer cut."""
+        ...
+
+    def share_screen(self, sharing: bool) -> None:
+        """The picture that this peer sends is that of a screen from now on, or no more: receivers need a key frame."""
         ...
 
     def stats(self) -> AttrsInstance: ...

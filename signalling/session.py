@@ -6,6 +6,7 @@ A connection that closes stops reading at once; the writer says what is left to 
 CLOSE_TIMEOUT_S.
 """
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, assert_never
 
 import structlog
@@ -21,12 +22,12 @@ from signalling.limits import (
     Tally,
     TokenBucket,
 )
-from signalling.outbox import Close, Message, Outbox
+from signalling.listener import Dialect
+from signalling.outbox import Close, Outbox
 from signalling.party import Party
-from signalling.ports import Directory, Tokens
+from signalling.ports import Claims
 from signalling.room.errors import RoomError, TooMany
-from signalling.rooms import Dialect, Rooms
-from signalling.settings import RoomApiSettings
+from signalling.rooms import Rooms
 
 log = structlog.get_logger()
 
@@ -36,28 +37,24 @@ class SocketClosed(Exception):
 
 
 class Socket(Protocol):
-    """A WebSocket. Every method raises SocketClosed once it is closed."""
+    """A WebSocket. What it reads before its end counts, what it is given after that is lost."""
 
-    async def receive(self) -> str | bytes: ...
+    async def receive(self) -> str | bytes:
+        """Raises SocketClosed at the end."""
+        ...
 
-    async def send(self, text: str) -> None: ...
+    async def send(self, texts: Sequence[str]) -> None:
+        """Returns once all of them are taken."""
+        ...
 
     async def close(self, code: int, reason: str = "") -> None: ...
 
 
-async def serve_connection(
-    socket: Socket,
-    dialect: Literal["room_api"],
-    rooms: Rooms,
-    directory: Directory,
-    tokens: Tokens,
-    settings: RoomApiSettings,
-    remote: str,
-) -> None:
+async def serve_connection(socket: Socket, dialect: Literal["room_api"], rooms: Rooms, remote: str) -> None:
     """Serves one socket until it is closed. `remote` is the client's address without its port."""
     match dialect:
         case "room_api":
-            connection = _Connection(socket, rooms, directory, tokens, settings, remote)
+            connection = _Connection(socket, rooms, remote)
         case _:
             assert_never(dialect)
     rooms.connect(connection)
@@ -71,19 +68,12 @@ async def serve_connection(
 class _Connection:
     """A Listener of the rooms."""
 
-    def __init__(
-        self,
-        socket: Socket,
-        rooms: Rooms,
-        directory: Directory,
-        tokens: Tokens,
-        settings: RoomApiSettings,
-        remote: str,
-    ) -> None:
+    def __init__(self, socket: Socket, rooms: Rooms, remote: str) -> None:
         self.dialect: Dialect = room_api
         self._socket = socket
         self._outbox = Outbox(self._closing)
-        self._party = Party(self, rooms, directory, tokens, remote)
+        self._party = Party(self, rooms, remote)
+        settings = rooms.settings
         self._allowance = TokenBucket(settings.requests_burst, settings.requests_per_s, trio.current_time())
         self._refusals = Tally(FLOOD_REFUSALS, FLOOD_WINDOW_S)
         self._life = trio.CancelScope()
@@ -91,14 +81,17 @@ class _Connection:
 
     # --- as rooms see it ---
 
-    def put(self, text: str) -> None:
-        self._outbox.put(text)
+    def put(self, text: str, droppable: bool = False) -> None:
+        self._outbox.put(text, droppable)
 
     def close(self, code: int, reason: str) -> None:
         self._outbox.close(code, reason)
 
     def out_of_room(self) -> None:
         self._party.out_of_room()
+
+    def allowed(self, claims: Claims) -> None:
+        self._party.allowed(claims)
 
     # --- its life ---
 
@@ -117,18 +110,16 @@ class _Connection:
         self._life.deadline = trio.current_time() + CLOSE_TIMEOUT_S
 
     async def _write(self) -> None:
-        try:
-            while True:
-                match await self._outbox.take():
-                    case Message(text, sent=sent):
-                        await self._socket.send(text)
-                        if sent is not None:
-                            sent.set()
-                    case Close(code, reason):
-                        await self._socket.close(code, reason)
-                        return
-        except SocketClosed:
-            self._life.cancel()
+        while True:
+            match await self._outbox.take():
+                case Close(code, reason):
+                    await self._socket.close(code, reason)
+                    return
+                case messages:
+                    await self._socket.send([message.text for message in messages])
+                    for message in messages:
+                        if message.sent is not None:
+                            message.sent.set()
 
     async def _read(self) -> None:
         try:
@@ -162,7 +153,13 @@ class _Connection:
             return
         sent: trio.Event | None = None
 
-        def reply(text: str) -> None:
+        def reply(outcome: room_api.Result | RoomError) -> None:
+            if isinstance(outcome, RoomError):
+                write(room_api.error(call, outcome))
+            else:
+                write(room_api.result(call, outcome))
+
+        def write(text: str) -> None:
             nonlocal sent
             if call.id is not None:
                 sent = self._outbox.put_awaited(text)
@@ -171,11 +168,11 @@ class _Connection:
             if not allowed:
                 raise TooMany("too many messages")
             request = room_api.request(call)
-            await self._party.perform(request, lambda result: reply(room_api.result(call, result)))
+            await self._party.perform(request, reply)
         except RoomError as refusal:
-            reply(room_api.error(call, refusal))
+            reply(refusal)
         except Exception:
             log.exception("request failed", method=call.method)
-            reply(room_api.internal_error(call))
+            write(room_api.internal_error(call))
         if sent is not None:
             await sent.wait()

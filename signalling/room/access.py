@@ -1,4 +1,4 @@
-"""Who gets into a persistent room (contract room-api, section 5.1): the table as one pure function.
+"""Who gets into a room (contract room-api, section 5.1): the table as one pure function.
 
 Whether somebody's credentials are sound is settled before; a wrong pair never comes here, not even for an open room.
 """
@@ -10,13 +10,8 @@ from signalling.room.errors import Unauthorized
 
 
 @frozen
-class Admitted:
+class Admission:
     is_admin: bool
-
-
-@frozen
-class Waiting:
-    """Somebody inside has to decide."""
 
 
 def listed(room: RoomRecord, user_id: str | None) -> ListedUser | None:
@@ -32,16 +27,16 @@ def asks_password(room: RoomRecord, user_id: str | None) -> bool:
     return not room.force_waiting_room and listed(room, user_id) is None
 
 
-def admit(room: RoomRecord, user_id: str | None, knows_password: bool) -> Admitted | Waiting:
-    """A room password never makes an admin; `open` beats every other flag."""
+def admit(room: RoomRecord, user_id: str | None, knows_password: bool) -> Admission | None:
+    """None: somebody inside has to decide. A room password never makes an admin; `open` beats every other flag."""
     entry = listed(room, user_id)
     is_admin = entry is not None and entry.admin
     if room.open:
-        return Admitted(is_admin)
+        return Admission(is_admin)
     if room.force_password and not knows_password:
         raise Unauthorized("this room needs its password")
     if room.force_waiting_room:
-        return Admitted(is_admin) if is_admin else Waiting()
+        return Admission(is_admin) if is_admin else None
     if room.force_password or entry is not None or knows_password:
-        return Admitted(is_admin)
-    return Waiting()
+        return Admission(is_admin)
+    return None

@@ -8,6 +8,7 @@
     │   └── MustWait        may not enter yet
     ├── NotFound            no such room or member
     ├── CallInUse           the call id belongs to another live party
+    ├── InvitationOver      the invitation by which somebody would come in was answered, refused or cancelled
     ├── TooMany             sent or failed too often
     ├── NoCodec             the offer is sound, but nothing in it can be used
     ├── Draining            the server is about to stop
@@ -46,6 +47,10 @@ class NotFound(RoomError):
 
 
 class CallInUse(RoomError):
+    pass
+
+
+class InvitationOver(RoomError):
     pass
 
 

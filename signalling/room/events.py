@@ -1,17 +1,51 @@
 """What has happened in a room, in the order in which it happened, and who hears of it.
 
-The observers hear everything; members as `audience` says. A dialect may have no words for an event.
+The observers hear everything; members and watchers as `audience` says. A dialect may have no words for an event. What
+concerns one party at the door, which is no member and so no audience, its socket is told by whoever holds the room.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, assert_never
 
-from attrs import frozen
+from attrs import field, frozen
 
-from signalling.room.member import Kind, Member
+from sfu.wanted import VideoAllocation
+from signalling.room.member import Kind, Member, WaitingParty
 
-Departure = Literal["left", "lost", "ended"]
-"""By its own wish; because its socket or media stayed away; because the room was ended."""
+Departure = Literal["left", "lost", "removed", "ended"]
+"""By its own wish; because its socket or media stayed away; by an admin; because the room was ended."""
+
+# --- at the door -----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class PartyWaiting:
+    party: WaitingParty
+    reminder: bool
+    """Whether it only says that it still waits."""
+
+
+@frozen
+class PartyWithdrew:
+    """It waits no longer, by its own doing."""
+
+    party: str
+
+
+@frozen
+class PartyAllowed:
+    party: str
+
+
+@frozen
+class PartyRejected:
+    """By an admin, or because the room is gone."""
+
+    party: str
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
 
 
 @frozen
@@ -26,21 +60,63 @@ class MemberLeft:
 
     @property
     def by_admin(self) -> bool:
-        return self.departure == "ended"
+        return self.departure in ("removed", "ended")
 
 
 @frozen
 class MuteChanged:
-    """A member's own flag."""
+    """A member's own flag, or the admin's for it."""
 
     member: str
     kind: Kind
     muted: bool
+    by_admin: bool = False
+
+
+@frozen
+class HandChanged:
+    member: str
+    raised: bool
+
+
+@frozen
+class ScreenShareChanged:
+    member: str
+    sharing: bool
+
+
+@frozen
+class Reacted:
+    member: str
+    reaction: str
 
 
 @frozen
 class ActiveSpeaker:
     member: str | None
+
+
+@frozen
+class LevelChanged:
+    member: str
+    level: int
+    """0 (silence) to 127."""
+
+
+@frozen
+class AllocationsChanged:
+    """What of the others' pictures this member is sent now, by their ids."""
+
+    member: str
+    allocations: Mapping[str, VideoAllocation]
+
+
+@frozen
+class RateChanged:
+    """What this member's downlink is thought to carry."""
+
+    member: str
+    rate_bps: int
 
 
 @frozen
@@ -56,18 +132,83 @@ class RoomEmptied:
 
 
 @frozen
+class InvitationRejected:
+    """Nobody came: refused, or nobody answered in time. `sender` invited, `bridge_id` names the invitation."""
+
+    sender: str
+    bridge_id: str
+    room: str
+
+
+Event = (
+    PartyWaiting
+    | PartyWithdrew
+    | PartyAllowed
+    | PartyRejected
+    | MemberJoined
+    | MemberLeft
+    | MuteChanged
+    | HandChanged
+    | ScreenShareChanged
+    | Reacted
+    | ActiveSpeaker
+    | LevelChanged
+    | AllocationsChanged
+    | RateChanged
+    | MediaLost
+    | InvitationRejected
+    | RoomEmptied
+)
+
+# --- said to one socket, which may be in no room -----------------------------------------------------------------------
+
+
+@frozen
+class Allowed:
+    """To somebody who waited."""
+
+    auth_token: str = field(repr=False)
+
+
+@frozen
+class Rejected:
+    """To somebody who waited."""
+
+
+@frozen
+class Invited:
+    """To a registered socket: its user is asked to come."""
+
+    room: str
+    call_id: str
+    """This leg's; the token admits it."""
+    from_user: str | None
+    auth_token: str = field(repr=False)
+
+
+@frozen
+class CompletedElsewhere:
+    """To a registered socket: its leg of the invitation is over."""
+
+    room: str
+
+
+@frozen
 class ServerDraining:
-    """No event of one room: said once to every socket."""
+    """Once to every socket."""
 
     deadline: datetime
 
 
-Event = MemberJoined | MemberLeft | MuteChanged | ActiveSpeaker | MediaLost | RoomEmptied
+Word = Event | Allowed | Rejected | Invited | CompletedElsewhere | ServerDraining
+"""Whatever a dialect may have words for."""
+
+# --- who hears of it -------------------------------------------------------------------------------------------------
 
 
 @frozen
 class Everyone:
-    pass
+    """All members and watchers."""
 
 
 @frozen
@@ -76,7 +217,19 @@ class AllBut:
 
 
 @frozen
+class Admins:
+    pass
+
+
+@frozen
 class Only:
+    member: str
+
+
+@frozen
+class OnlyAndWatchers:
+    """One member, and those who are no members."""
+
     member: str
 
 
@@ -85,32 +238,45 @@ class Nobody:
     """Observers only."""
 
 
-Audience = Everyone | AllBut | Only | Nobody
+Audience = Everyone | AllBut | Admins | Only | OnlyAndWatchers | Nobody
 
 
 def audience(event: Event) -> Audience:
     match event:
+        case PartyWaiting(reminder=True):
+            return Admins()
+        case PartyWaiting() | PartyWithdrew() | PartyAllowed() | PartyRejected():
+            return Everyone()
         case MemberJoined(member):
             return AllBut(member.id)
         case MemberLeft(member, departure):
             match departure:
                 case "left":
                     return AllBut(member)
-                case "lost":
+                case "lost" | "removed":
                     # The member's own socket may still be there and must learn that it is out.
                     return Everyone()
                 case "ended":
                     # Each hears of its own end; of the others' it would hear once for each of them.
-                    return Only(member)
+                    return OnlyAndWatchers(member)
                 case _:
                     assert_never(departure)
-        case MuteChanged(member):
+        case MuteChanged(member, by_admin=by_admin):
+            return Everyone() if by_admin else AllBut(member)
+        case HandChanged(member) | ScreenShareChanged(member) | Reacted(member):
             return AllBut(member)
-        case ActiveSpeaker():
+        case ActiveSpeaker() | LevelChanged():
             return Everyone()
-        case MediaLost(member):
+        case MediaLost(member) | AllocationsChanged(member) | RateChanged(member):
             return Only(member)
+        case InvitationRejected(sender):
+            return Only(sender)
         case RoomEmptied():
             return Nobody()
         case _:
             assert_never(event)
+
+
+def droppable(event: Event) -> bool:
+    """Whether a socket that falls behind can do without it: the next of its kind says it all again."""
+    return isinstance(event, LevelChanged | AllocationsChanged | RateChanged)

@@ -1,4 +1,4 @@
-"""A member as everybody in the room may know it. A value: a change makes a new one."""
+"""A member, and somebody who waits to become one, as everybody in the room may know them. Values: a change makes a new one."""
 
 from typing import Literal
 
@@ -23,3 +23,18 @@ class Member:
     video_muted_by_admin: bool = False
     """What an admin has decided; independent of the own flags."""
     is_sip: bool = False
+
+
+@frozen
+class WaitingParty:
+    id: str
+    """The call's id; it stays the same inside."""
+    name: str
+    user: str | None
+    """Whom it has proved to be, if anybody; it keeps this inside."""
+    is_listed: bool
+    """Whether that user is on the room's list; only of others are members told whom they have at the door."""
+
+    @property
+    def shown_user(self) -> str | None:
+        return None if self.is_listed else self.user

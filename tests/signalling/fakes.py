@@ -1,7 +1,8 @@
 """The world around signalling, as far as its tests need one: media, store, tokens and sockets that do as they are told.
 
 The media engine reads offers as words: "bad ..." cannot be read, "no codec ..." has nothing usable, "mid 2 3" has those
-two receiving video sections. Tokens are their own claims. A socket is two channels of memory; a test holds the other end.
+two receiving video sections. Tokens are their own claims, and the time of tokens is the number of those issued so far. A
+socket is two channels of memory; a test holds the other end.
 """
 
 import json
@@ -25,6 +26,7 @@ from signalling.ports import (
     TokenRefused,
     User,
 )
+from signalling.room.member import Kind
 from signalling.session import SocketClosed
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,12 +56,23 @@ class FakePeer:
     name: str
     listener: PeerListener
     wanted: tuple[Wanted, ...] = ()
+    cut_kinds: set[Kind] = field(factory=set)
+    is_screen: bool = False
     closed: bool = False
 
     def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
         text = answer(offer, wanted)
         self.wanted = tuple(wanted)
         return text
+
+    def cut(self, kind: Kind, cut: bool) -> None:
+        if cut:
+            self.cut_kinds.add(kind)
+        else:
+            self.cut_kinds.discard(kind)
+
+    def share_screen(self, sharing: bool) -> None:
+        self.is_screen = sharing
 
     def stats(self) -> Stats:
         return Stats()
@@ -76,6 +89,7 @@ class FakeMediaRoom:
     closed: bool = False
 
     def open_peer(self, name: str, offer: str, listener: PeerListener) -> tuple[FakePeer, str]:
+        assert not self.closed
         text = answer(offer)
         if name in self.peers:
             self.peers[name].closed = True
@@ -101,6 +115,10 @@ class FakeEngine:
     def room(self) -> FakeMediaRoom:
         """The latest."""
         return self.rooms[-1]
+
+    def peer(self, name: str) -> FakePeer:
+        """The latest of that name."""
+        return next(room.peers[name] for room in reversed(self.rooms) if name in room.peers)
 
     def open_peers(self) -> list[str]:
         return sorted(peer.name for room in self.rooms for peer in room.all_peers if not peer.closed)
@@ -131,8 +149,8 @@ class FakeDirectory:
     def add_room(self, record: RoomRecord) -> None:
         self.rooms[record.uuid] = record
 
-    def add_user(self, name: str, display_name: str | None = None) -> None:
-        self.users[name] = User(f"id of {name}", name, display_name, None)
+    def add_user(self, name: str, display_name: str | None = None, extension: str | None = None) -> None:
+        self.users[name] = User(f"id of {name}", name, display_name, extension)
 
     async def room(self, uuid: str) -> RoomRecord | None:
         found = self.rooms.get(uuid)
@@ -156,24 +174,50 @@ class FakeDirectory:
         await trio.sleep(self.look_up_s)
         return self.users.get(device) if token == f"token of {device}" else None
 
+    async def user_called(self, destination: str) -> User | None:
+        await trio.sleep(self.look_up_s)
+        by_extension = {user.extension: user for user in self.users.values()}
+        return by_extension.get(destination) or self.users.get(destination)
+
 
 @define(eq=False)
 class FakeTokens:
+    ttl_s: float = 43200.0
+    keep_s: float = 0.0
+    """How long a revocation takes to be in the store."""
+    keep_fault: Exception | None = None
     issued: int = 0
-    revoked: set[str] = field(factory=set)
+    _revoked: dict[tuple[str, str | None], tuple[int, bool]] = field(factory=dict)
+    """For a call of a room, or all of them: the last token that is no good, and whether it was an invitation's."""
 
     def issue(self, *, room: str, call_id: str, user: str | None, name: str, is_admin: bool) -> str:
         self.issued += 1
-        return json.dumps([room, call_id, user, name, is_admin, 0.0, math.inf, f"token {self.issued}"])
+        expires = trio.current_time() + self.ttl_s
+        return json.dumps([room, call_id, user, name, is_admin, self.issued, expires, f"token {self.issued}"])
 
     def read(self, token: str) -> Claims:
         try:
             claims = Claims(*json.loads(token))
         except (ValueError, TypeError) as reason:
             raise TokenRefused("not one of ours") from reason
-        if claims.token_id in self.revoked:
-            raise TokenRefused("revoked", claims)
+        self.check(claims)
         return claims
+
+    def check(self, claims: Claims) -> None:
+        if claims.expires <= trio.current_time():
+            raise TokenRefused("expired", claims)
+        for call_id in (claims.call_id, None):
+            last, uninvited = self._revoked.get((claims.room, call_id), (0, False))
+            if claims.issued <= last:
+                raise TokenRefused("revoked", claims, uninvited)
+
+    def revoke(self, room: str, call_id: str | None, *, uninvited: bool = False) -> None:
+        self._revoked[room, call_id] = (self.issued, uninvited)
+
+    async def kept(self) -> None:
+        await trio.sleep(self.keep_s)
+        if self.keep_fault is not None:
+            raise self.keep_fault
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
@@ -218,12 +262,12 @@ class FakeSocket:
         except trio.EndOfChannel:
             raise SocketClosed from None
 
-    async def send(self, text: str) -> None:
+    async def send(self, texts: Sequence[str]) -> None:
         await trio.lowlevel.checkpoint()
         if self.stalled:
             self._readable = trio.Event()
             await self._readable.wait()
-        self.received.append(text)
+        self.received.extend(texts)
 
     async def close(self, code: int, reason: str = "") -> None:
         await trio.lowlevel.checkpoint()

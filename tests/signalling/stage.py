@@ -1,21 +1,36 @@
 """Transcripts that run: who sends what, and who receives what, in which order.
 
-    anna  -> join_room audio_muted=true        a request; its id is made up, its obvious parameters are filled in
-    anna  => mute_audio                        the same without an id
-    anna  <- ok is_admin=false ...             the reply: its result, or an error's code
+    anna  -> join_room audio_muted=true     a request; its id is made up, its obvious parameters are filled in
+    anna  => mute_audio                     the same without an id
+    anna  <- ok is_admin=false ...          the reply: its result, or an error's code
     anna  <- error 401
-    bob   <- member_join_room id=anna ...      a notification; "..." means that it may say more
-    anna  <- closed 4001                       the socket's end
+    bob   <- member_join_room id=anna ...   a notification; "..." means that it may say more
+    anna  <- closed 4001                    the socket's end
 
-    anna  enters [room]     authenticates and joins; what that causes is somebody else's transcript
-    anna  drops             its socket is gone
-    anna  is cancelled      so is its handler, as the server does it with a peer that is gone
-    media anna lost closed  the engine speaks; also: media speaker anna | nobody
-    wait 9.9                seconds
-    end room
+    anna  enters [place] [flag=true]        authenticates, with her credentials unless the room is open, and joins
+    anna  has token [place] [admin]         a token as the server could have issued it; the place is then `anna`'s
+    anna  registers                         register_room_api; what these three cause is somebody else's transcript
+    anna  drops                             its socket is gone
+    anna  is cancelled                      so is its handler, as the server does it with a peer that is gone
 
-Whatever is received must be expected before the next line acts: silence is part of a transcript. A client is a call;
-"anna/2" is another socket that acts for the same call.
+    media anna lost closed                  the engine speaks; also: media speaker anna | nobody,
+                                            media levels anna=50 bob=0, media rate anna 500000
+    media cuts anna audio video             what the engine has been told: these kinds of anna's are dropped, no others;
+    media shows anna camera | screen        whether her picture is that of a screen
+
+    listed becomes open=true                the room's record changes; also: becomes members=carl
+    delete listed                           it is gone from the store, and ended
+    end listed                              it is ended only
+    look-ups take 1                         every question to the directory, seconds
+    wait 9.9                                seconds
+
+Whatever is received must be expected before the next line acts: silence is part of a transcript. A line that ends with
+"&" acts in the same moment as the next one. A client is a call; "anna/2" is another socket that acts for the same call.
+
+Words that stand for other things: `user=bob` for bob's name and password; `open`, `listed` … for the uuids of these
+rooms; `auth_token=anna` for the token that anna was given last. In what is expected, `call_id=?leg` gives whatever is
+there the name `leg`, by which it is known from then on. Lists are written `members=anna,bob+hand_raised` (with every flag
+that is set, apart from is_admin), `waiting=nora:Nora,carl:Carl:<user>`, `invited=bob:?bridge` and `failed=zoe:404`.
 """
 
 import json
@@ -30,14 +45,23 @@ import attrs
 import trio
 import trio.testing
 
-from signalling import RoomApiSettings, Rooms, serve_connection
+from signalling import LiveRoom, RoomApiSettings, Rooms, serve_connection
 from tests.signalling.fakes import Diary, FakeDirectory, FakeEngine, FakeSocket, FakeTokens, listed, room
 
 OPEN = "11111111-1111-4111-8111-111111111111"
 LISTED = "22222222-2222-4222-8222-222222222222"
 PASSWORD = "33333333-3333-4333-8333-333333333333"
+GUARDED = "44444444-4444-4444-8444-444444444444"
+WAITING = "55555555-5555-4555-8555-555555555555"
 NOWHERE = "99999999-9999-4999-8999-999999999999"
-PLACES = {"open": OPEN, "listed": LISTED, "password": PASSWORD, "nowhere": NOWHERE}
+PLACES = {
+    "open": OPEN,
+    "listed": LISTED,  # for its list; others wait
+    "password": PASSWORD,  # for nobody without it
+    "guarded": GUARDED,  # for its list and those who know the password; others wait
+    "waiting": WAITING,  # all but its admin wait
+    "nowhere": NOWHERE,
+}
 
 PUBLIC_DEFAULTS = {
     "hand_raised": False,
@@ -59,7 +83,8 @@ class Client:
         self.remote = remote
         self.socket = FakeSocket()
         self.inbox: deque[dict[str, Any]] = deque()
-        self.requests = 0
+        self.asked: list[str] = []
+        """The methods of its requests; their ids count from 1."""
         self.done = False
         self.handler = trio.CancelScope()
         self.served = True
@@ -75,8 +100,8 @@ class Client:
     def send(self, method: str, params: dict[str, Any], with_id: bool = True) -> None:
         message: dict[str, Any] = {"method": method, "params": params}
         if with_id:
-            self.requests += 1
-            message["id"] = self.requests
+            self.asked.append(method)
+            message["id"] = len(self.asked)
         self.socket.say(json.dumps(message))
 
 
@@ -86,16 +111,19 @@ class Stage:
         self.directory = FakeDirectory()
         self.tokens = FakeTokens()
         self.diary = Diary()
-        self.settings = settings
-        self.rooms = Rooms(self.engine, self.directory, settings, [self.diary])
+        self.rooms = Rooms(self.engine, self.directory, self.tokens, settings, [self.diary])
         self.clients: dict[str, Client] = {}
         self.proofs: dict[str, str] = {}
+        self.names: dict[str, Any] = dict(PLACES)
         self._nursery = nursery
+        people = listed(anna=True, bob=False)
         self.directory.add_room(room(OPEN, name="the open room"))
-        self.directory.add_room(room(LISTED, open=False, members=listed(anna=True, bob=False)))
+        self.directory.add_room(room(LISTED, open=False, members=people))
         self.directory.add_room(room(PASSWORD, open=False, force_password=True, has_password=True))
-        for name in ("anna", "bob", "carl"):
-            self.directory.add_user(name, name.title())
+        self.directory.add_room(room(GUARDED, open=False, has_password=True, members=people))
+        self.directory.add_room(room(WAITING, open=False, force_waiting_room=True, members=people))
+        for extension, name in enumerate(("anna", "bob", "carl"), 1001):
+            self.directory.add_user(name, name.title(), str(extension))
 
     def client(self, name: str, remote: str = "192.0.2.1") -> Client:
         if name not in self.clients:
@@ -105,9 +133,7 @@ class Stage:
 
     async def _serve(self, client: Client) -> None:
         with client.handler:
-            await serve_connection(
-                client.socket, "room_api", self.rooms, self.directory, self.tokens, self.settings, client.remote
-            )
+            await serve_connection(client.socket, "room_api", self.rooms, client.remote)
         client.served = False
 
     async def settle(self) -> None:
@@ -120,24 +146,44 @@ class Stage:
         client = self.client(name)
         client.send(method, params)
         await self.settle()
-        while (message := client.inbox.popleft()).get("id") != client.requests:
+        while (message := client.inbox.popleft()).get("id") != len(client.asked):
             pass
         return message
 
     async def enter(self, name: str, place: str = OPEN, **flags: bool) -> dict[str, Any]:
-        reply = await self.ask(name, "authenticate", room=place, call_id=self.client(name).call_id, display_name=name)
-        self.proofs[self.client(name).call_id] = reply["result"]["auth_token"]
-        reply = await self.ask(name, "join_room", sdp="offer", auth_token=reply["result"]["auth_token"], **flags)
+        call_id = self.client(name).call_id
+        proof = credentials(call_id) if place != OPEN and call_id in self.directory.users else {}
+        reply = await self.ask(name, "authenticate", room=place, call_id=call_id, display_name=name, **proof)
+        assert "result" in reply, reply
+        token = self.proofs[call_id] = reply["result"]["auth_token"]
+        reply = await self.ask(name, "join_room", sdp="offer", auth_token=token, **flags)
+        assert "result" in reply, reply
         for client in self.clients.values():
             client.inbox.clear()
         return reply
 
+    def issue(self, name: str, place: str = OPEN, is_admin: bool = False) -> str:
+        """A token that the server could have issued to a user of that name."""
+        user = f"id of {name}"
+        self.proofs[name] = self.tokens.issue(room=place, call_id=name, user=user, name=name.title(), is_admin=is_admin)
+        return self.proofs[name]
+
+    async def register(self, name: str) -> None:
+        reply = await self.ask(name, "register_room_api", **credentials(self.client(name).call_id))
+        assert "result" in reply, reply
+
     def members(self, place: str = OPEN) -> list[str]:
         return [member.id for member in self.rooms.members(place)]
 
+    def waiting(self, place: str) -> list[str]:
+        return [party.id for live in self.rooms.snapshot() if live.id == place for party in live.waiting]
+
     def state(self) -> object:
         """All that a failed request must leave as it is."""
-        return [attrs.evolve(room) for room in self.rooms.snapshot()], self.engine.open_peers(), self.diary.events[:]
+        return self.snapshot(), self.engine.open_peers(), self.diary.events[:]
+
+    def snapshot(self) -> list[LiveRoom]:
+        return [attrs.evolve(live) for live in self.rooms.snapshot()]
 
     # --- transcripts ---
 
@@ -149,6 +195,9 @@ class Stage:
             try:
                 if len(words) > 1 and words[1] == "<-":
                     self._expect(self.client(words[0]), words[2:])
+                elif words[-1] == "&":
+                    self._silence()
+                    await self._act(words[:-1])
                 else:
                     self._silence()
                     await self._act(words)
@@ -165,20 +214,29 @@ class Stage:
         match words:
             case ["wait", seconds]:
                 await trio.sleep(float(seconds))
+            case ["look-ups", "take", seconds]:
+                self.directory.look_up_s = float(seconds)
             case ["end", place]:
-                assert await self.rooms.end(PLACES[place])
+                assert await self.rooms.end(self.names[place])
             case ["delete", place]:
-                del self.directory.rooms[PLACES[place]]
-            case ["media", name, "lost", reason]:
-                self.engine.room.peers[name].listener.lost(reason)
-            case ["media", "speaker", name]:
-                self.engine.room.listener.active_speaker(None if name == "nobody" else name)
+                self.directory.rooms.pop(self.names[place], None)
+                await self.rooms.end(self.names[place])
+            case [place, "becomes", *changes]:
+                self._change(self.names[place], changes)
+            case ["media", *news]:
+                self._hear_from_media([self.names.get(word, word) for word in news])
             case [name, "drops"]:
                 self.client(name).socket.vanish()
             case [name, "is", "cancelled"]:
                 self.client(name).handler.cancel()
-            case [name, "enters", *place]:
-                await self.enter(name, PLACES[place[0]] if place else OPEN)
+            case [name, "enters", *details]:
+                flags = {word.removesuffix("=true"): True for word in details if "=" in word}
+                places = [self.names[word] for word in details if "=" not in word]
+                await self.enter(name, *places, **flags)
+            case [name, "has", "token", place, *admin]:
+                self.issue(name, self.names[place], is_admin=admin == ["admin"])
+            case [name, "registers"]:
+                await self.register(name)
             case [name, "->", method, *params]:
                 self.client(name).send(method, self._params(name, method, params))
             case [name, "=>", method, *params]:
@@ -186,25 +244,59 @@ class Stage:
             case _:
                 raise AssertionError("no such line")
 
+    def _change(self, place: str, words: list[str]) -> None:
+        changes: dict[str, Any] = {}
+        for word in words:
+            key, _, value = word.partition("=")
+            changes[key] = listed(**{value: False}) if key == "members" else _value(value)
+        self.directory.add_room(attrs.evolve(self.directory.rooms[place], **changes))
+
+    def _hear_from_media(self, words: list[str]) -> None:
+        match words:
+            case [name, "lost", reason]:
+                self.engine.peer(name).listener.lost(reason)
+            case ["speaker", name]:
+                self.engine.room.listener.active_speaker(None if name == "nobody" else name)
+            case ["levels", *levels]:
+                loudness = (word.split("=") for word in levels)
+                self.engine.room.listener.audio_levels({name: int(level) for name, level in loudness})
+            case ["rate", name, rate]:
+                self.engine.peer(name).listener.available_rate(int(rate))
+            case ["cuts", name, *kinds]:
+                assert set(kinds) == self.engine.peer(name).cut_kinds, self.engine.peer(name)
+            case ["shows", name, "camera" | "screen" as picture]:
+                assert (picture == "screen") == self.engine.peer(name).is_screen
+            case _:
+                raise AssertionError("media say no such thing")
+
     def _params(self, name: str, method: str, words: list[str]) -> dict[str, Any]:
         call_id = name.partition("/")[0]
         token = self.proofs.get(call_id, "none")
         defaults: dict[str, dict[str, Any]] = {
             "authenticate": {"room": OPEN, "call_id": call_id},
             "join_room": {"sdp": "offer", "auth_token": token},
+            "watch_room": {"auth_token": token},
             "subscribe_room": {"sdp": "offer", "auth_token": token, "members": []},
+            "allow_member": {"auth_token": token},
+            "reject_member": {"auth_token": token},
+            "register_room_api": credentials(call_id),
+            "create_temp_room": {"call_id": call_id, "sdp": "offer", "invited": []} | credentials(call_id),
+            "convert_to_room": {"call_id": call_id, "invited": []},
         }
         params = defaults.get(method, {})
         for word in words:
             key, _, value = word.partition("=")
-            if key == "members":
-                params[key] = list(_wanted(value))
-            elif key == "room":
-                params[key] = PLACES.get(value, value)
-            elif key == "auth_token":
-                params[key] = self.proofs.get(value, value)
-            else:
-                params[key] = _value(value)
+            match key:
+                case "user":
+                    params |= credentials(value)
+                case "members":
+                    params[key] = list(_wanted(value))
+                case "invited" | "extens":
+                    params[key] = list(filter(None, value.split(",")))
+                case "auth_token" if value in self.proofs:
+                    params[key] = self.proofs[value]
+                case _:
+                    params[key] = self.names[value] if value in self.names else _value(value)
         return params
 
     def _expect(self, client: Client, words: list[str]) -> None:
@@ -214,33 +306,70 @@ class Stage:
             case ["closed", code]:
                 assert {"closed": int(code)} == message
             case ["error", code]:
-                assert message.get("id") == client.requests, message
+                assert message.get("id") == len(client.asked), message
                 assert int(code) == message.get("error", {}).get("code"), message
             case ["ok", *expected]:
-                assert message.get("id") == client.requests, message
+                assert message.get("id") == len(client.asked), message
                 result = message.get("result")
-                if isinstance(result, dict) and "auth_token" in result:
-                    self.proofs[client.call_id] = result["auth_token"]
-                _match(expected, {"members": result} if isinstance(result, list) else result)
+                if isinstance(result, list):
+                    result = {"waiting" if client.asked[-1] == "get_waiting_room_members" else "members": result}
+                self._match(expected, result)
+                self._keep_proof(client, result)
             case [method, *expected]:
                 assert {"method", "params"} == message.keys(), message
                 assert method == message["method"], message
-                _match(expected, message["params"])
+                self._match(expected, message["params"])
+                if method == "member_allowed":
+                    self._keep_proof(client, message["params"])
+
+    def _keep_proof(self, client: Client, said: dict[str, Any]) -> None:
+        if "auth_token" in said:
+            self.proofs[client.call_id] = said["auth_token"]
+
+    def _match(self, words: list[str], actual: Any) -> None:
+        assert isinstance(actual, dict), actual
+        open_ended = words[-1:] == ["..."]
+        expected = {}
+        seen = {
+            key: [_spelt(entry) for entry in value] if isinstance(value, list) else value
+            for key, value in actual.items()
+        }
+        for key, _, value in (word.partition("=") for word in words if word != "..."):
+            expected[key] = self._meaning(value, seen.get(key))
+        assert expected == {key: value for key, value in seen.items() if key in expected or not open_ended}, actual
+
+    def _meaning(self, word: str, actual: Any) -> Any:
+        """What a word of a transcript stands for; a new name stands for what is there."""
+        if isinstance(actual, list):
+            entries = word.split(",") if word else []
+            named = [*actual, *entries[len(actual) :]]
+            return [self._entry(entry, there) for entry, there in zip(entries, named, strict=False)]
+        if word.startswith("?"):
+            self.names[word[1:]] = actual
+            return actual
+        return self.names[word] if word in self.names else _value(word)
+
+    def _entry(self, entry: str, actual: str) -> str:
+        first, mark, rest = entry.partition(":?")
+        if mark:
+            self.names[rest] = actual.removeprefix(f"{first}:")
+            return f"{first}:{self.names[rest]}"
+        id, plus, flags = entry.partition("+")
+        return f"{self.names.get(id, id)}{plus}{flags}"
 
 
-def _match(words: list[str], actual: Any) -> None:
-    assert isinstance(actual, dict), actual
-    open_ended = words[-1:] == ["..."]
-    expected = {
-        key: value.split(",") if key == "members" and value else [] if key == "members" else _value(value)
-        for key, _, value in (word.partition("=") for word in words if word != "...")
-    }
-    seen = {
-        key: [member["id"] for member in value] if key == "members" else value
-        for key, value in actual.items()
-        if key in expected or not open_ended
-    }
-    assert expected == seen, f"expected {expected}, got {actual}"
+def _spelt(entry: dict[str, Any]) -> str:
+    """An entry of a list as transcripts write it."""
+    match entry:
+        case {"id": id, "is_admin": _}:
+            return "+".join([id, *(flag for flag in PUBLIC_DEFAULTS if entry[flag])])
+        case {"member": member, "name": name}:
+            return ":".join([member, name, *([entry["user"]] if "user" in entry else [])])
+        case {"destination": destination, "bridge_id": bridge_id}:
+            return f"{destination}:{bridge_id}"
+        case {"destination": destination, "code": code}:
+            return f"{destination}:{code}"
+    raise AssertionError(f"no list has such entries: {entry}")
 
 
 def _value(word: str) -> Any:
@@ -254,6 +383,10 @@ def _wanted(text: str) -> Iterator[dict[str, Any]]:
     for entry in filter(None, text.split(",")):
         name, mid, width, height = re.fullmatch(r"(.+)@(\w+)(?::(\d+)x(\d+))?", entry).groups()  # type: ignore[union-attr]
         yield {"id": name, "video_mid": mid} | ({"width": int(width), "height": int(height)} if width else {})
+
+
+def credentials(name: str) -> dict[str, str]:
+    return {"username": name, "password": f"pw of {name}"}
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import trio
 
 from signalling.room.errors import TooMany
 from tests.signalling.fakes import FakeDirectory, listed, room
-from tests.signalling.stage import LISTED, NOWHERE, OPEN, PASSWORD, Stage
+from tests.signalling.stage import GUARDED, LISTED, NOWHERE, OPEN, PASSWORD, WAITING, Stage, credentials
 
 # open, force_password, force_waiting_room: what each kind of visitor gets, without and with the room password.
 TABLE = """
@@ -48,18 +48,42 @@ async def test_the_table(
             members=listed(anna=True, bob=False),
         )
     )
-    params = {"room": OPEN, "call_id": "x"}
-    if name := VISITORS[kind]:
-        params |= {"username": name, "password": f"pw of {name}"}
+    await visit(stage, OPEN, VISITORS[kind], password, expected)
+
+
+async def visit(stage: Stage, place: str, name: str | None, password: bool, expected: str) -> None:
+    """Somebody asks to enter, and is admitted, as an admin, put into the waiting room, or refused."""
+    params = {"room": place, "call_id": "x", "display_name": "Visitor"}
+    if name is not None:
+        params |= credentials(name)
     if password:
         params["room_password"] = "sesame"
+    user, shown = (None, "Visitor") if name is None else (f"id of {name}", name.title())
+    before = stage.tokens.issued
     reply = await stage.ask("x", "authenticate", **params)
+    waiting = [(party.id, party.name, party.user) for live in stage.rooms.snapshot() for party in live.waiting]
     if expected in ("token", "ADMIN"):
         claims = stage.tokens.read(reply["result"]["auth_token"])
-        assert (OPEN, "x", f"id of {name}" if name else None) == (claims.room, claims.call_id, claims.user)
+        assert (place, "x", user, shown) == (claims.room, claims.call_id, claims.user, claims.name)
         assert claims.is_admin == (expected == "ADMIN")
+        assert waiting == []
     else:
         assert int(expected) == reply["error"]["code"]
+        assert waiting == ([("x", shown, user)] if expected == "403" else [])
+        assert stage.tokens.issued == before
+
+
+@pytest.mark.parametrize("password", [False, True])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("anna", "ADMIN"), ("bob", "token"), ("dora", "token"), ("carl", "403"), (None, "403")]
+)
+async def test_a_temporary_room(stage: Stage, name: str | None, password: bool, expected: str) -> None:
+    """Its creator, somebody invited who rings, somebody invited who could not be reached, a user, and nobody."""
+    stage.directory.add_user("dora", "Dora")
+    await stage.register("bob")
+    params = {"call_id": "anna", "sdp": "offer", "invited": ["1002", "dora"]} | credentials("anna")
+    reply = await stage.ask("anna", "create_temp_room", **params)
+    await visit(stage, reply["result"]["room_id"], name, password, expected)
 
 
 def test_the_table_is_whole() -> None:
@@ -79,14 +103,27 @@ def test_the_table_is_whole() -> None:
         # A device beats a username, right or wrong.
         ({"room": OPEN, "device": "bob", "device_token": "x", "username": "bob", "password": "pw of bob"}, 401),
         ({"room": PASSWORD, "room_password": "wrong"}, 401),
-        # A room without a password is opened by none.
-        ({"room": LISTED, "room_password": "sesame"}, 403),
     ],
 )
 async def test_refusals(stage: Stage, params: dict[str, str], code: int) -> None:
     reply = await stage.ask("x", "authenticate", call_id="x", **params)
     assert code == reply["error"]["code"]
-    assert stage.tokens.issued == 0
+    assert (stage.tokens.issued, stage.rooms.snapshot()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        # A room without a password is opened by none.
+        {"room": LISTED, "room_password": "sesame"},
+        {"room": GUARDED, "room_password": "wrong"},
+        {"room": WAITING, "room_password": "sesame"},
+    ],
+)
+async def test_passwords_that_decide_nothing_let_wait(stage: Stage, params: dict[str, str]) -> None:
+    reply = await stage.ask("x", "authenticate", call_id="x", **params)
+    assert reply["error"]["code"] == 403
+    assert stage.waiting(params["room"]) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +195,23 @@ class TestGuessing:
         assert await self.guess(stage, 0, room=PASSWORD, room_password="sesame") == 429
         # Asking without one is no guess.
         assert await self.guess(stage, 0, room=PASSWORD) == 401
+
+    async def test_on_every_way_that_asks_who_somebody_is(self, stage: Stage) -> None:
+        temp = {"call_id": "x", "sdp": "offer", "invited": []}
+        for _ in range(5):
+            for method, params in (("register_room_api", {}), ("create_temp_room", temp)):
+                reply = await stage.ask("x", method, username="bob", password="x", **params)
+                assert reply["error"]["code"] == 401
+        for method, params in (("register_room_api", {}), ("create_temp_room", temp)):
+            reply = await stage.ask("x", method, **params, **credentials("bob"))
+            assert reply["error"]["code"] == 429
+        assert await self.guess(stage, 0, **credentials("bob")) == 429
+
+    async def test_who_waits_guesses_no_further(self, stage: Stage) -> None:
+        for _ in range(10):
+            assert await self.guess(stage, 0, room=GUARDED, room_password="x") == 403
+        assert await self.guess(stage, 0, room=GUARDED, room_password="sesame") == 429
+        assert stage.waiting(GUARDED) == ["x0"]
 
     async def test_a_hundred_sockets_at_once_get_no_further_than_one(self, stage: Stage) -> None:
         stage.directory.look_up_s = 0.15

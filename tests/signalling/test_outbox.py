@@ -1,15 +1,15 @@
 """What waits for one socket, and what gives way when it is full."""
 
-from signalling.limits import OUTBOX_MESSAGES
-from signalling.outbox import Close, Message, Outbox
+from signalling.limits import OUTBOX_MESSAGES, WRITE_CHARS
+from signalling.outbox import Close, Outbox
 
 
 async def drain(outbox: Outbox, count: int) -> list[str]:
-    texts = []
-    for _ in range(count):
-        message = await outbox.take()
-        assert isinstance(message, Message)
-        texts.append(message.text)
+    texts: list[str] = []
+    while len(texts) < count:
+        messages = await outbox.take()
+        assert isinstance(messages, list)
+        texts += [message.text for message in messages]
     return texts
 
 
@@ -56,3 +56,26 @@ async def test_closing_says_first_what_is_left_to_say() -> None:
     outbox.put("b")
     assert ["a"] == await drain(outbox, 1)
     assert Close(1012, "enough") == await outbox.take()
+
+
+async def test_what_has_gathered_leaves_in_one_go() -> None:
+    outbox = Outbox(lambda: None)
+    half, long = "x" * (WRITE_CHARS // 2), "x" * (2 * WRITE_CHARS)
+    for text in ("a", half, half, "b", long, "c"):
+        outbox.put(text)
+    writes = []
+    for _ in range(3):
+        messages = await outbox.take()
+        assert isinstance(messages, list)
+        writes.append([message.text for message in messages])
+    assert [["a", half, half], ["b", long], ["c"]] == writes
+
+
+async def test_a_level_that_has_left_makes_no_room() -> None:
+    closed: list[str] = []
+    outbox = full(closed, droppable=(0,))
+    await outbox.take()
+    for number in range(OUTBOX_MESSAGES + 1):
+        outbox.put(str(number))
+    assert closed == ["closed"]
+    assert Close(4008, "too slow") == await outbox.take()

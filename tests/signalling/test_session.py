@@ -1,13 +1,14 @@
 """One connection: frames, floods, slow readers, faults of ours, and the server's end."""
 
 import json
+from typing import Any
 
 import pytest
 import trio
 
-from signalling import RoomApiSettings, SocketClosed
+from signalling import RoomApiSettings
 from signalling.limits import CLOSE_TIMEOUT_S, FLOOD_REFUSALS, FLOOD_UNIT_BYTES, MAX_FRAME_BYTES, OUTBOX_MESSAGES
-from tests.signalling.stage import OPEN, Stage, open_stage
+from tests.signalling.stage import LISTED, OPEN, Stage, credentials, open_stage
 
 
 class TestFrames:
@@ -172,6 +173,39 @@ class TestSlowReaders:
         await trio.sleep(10.1)
         assert stage.members() == ["anna"]
 
+    async def test_levels_and_rates_make_room_for_what_counts(self, stage: Stage) -> None:
+        await stage.enter("bob")
+        await stage.enter("anna")
+        bob, anna = stage.client("bob"), stage.client("anna")
+        bob.socket.stalled = True
+        said = 0
+
+        async def wave(times: int) -> None:
+            nonlocal said
+            for _ in range(times):
+                said += 1
+                anna.send("send_reaction", {"reaction": str(said)}, with_id=False)
+                await trio.sleep(0.01)
+
+        await wave(1)  # this one is on its way
+        await stage.play("""
+            media levels anna=50
+            anna <- member_audio_level member=anna audio_level=50
+            media rate bob 500000
+            """)
+        await wave(OUTBOX_MESSAGES - 2)
+        await stage.play("""
+            media levels anna=90        # there is no room for it
+            anna <- member_audio_level member=anna audio_level=90
+            """)
+        await wave(2)
+        bob.socket.read_on()
+        await stage.settle()
+        assert [str(number + 1) for number in range(said)] == [message["params"]["reaction"] for message in bob.inbox]
+        assert said == OUTBOX_MESSAGES + 1
+        bob.inbox.clear()
+        assert not anna.inbox
+
     async def test_a_socket_that_does_not_even_take_its_end_is_left(self, stage: Stage) -> None:
         await stage.enter("bob")
         bob = stage.client("bob")
@@ -200,22 +234,20 @@ class TestSlowReaders:
 
 
 class TestEnds:
-    async def test_a_socket_that_breaks_while_it_is_written_to(
-        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_what_was_read_before_the_end_is_carried_out(self, stage: Stage) -> None:
         await stage.enter("bob")
         await stage.enter("anna")
-
-        async def broken(text: str) -> None:
-            raise SocketClosed
-
-        monkeypatch.setattr(stage.client("bob").socket, "send", broken)
+        bob = stage.client("bob")
+        bob.send("mute_audio", {})
+        bob.send("leave_room", {}, with_id=False)
+        bob.socket.vanish()
+        await stage.settle()
         await stage.play("""
-            anna => mute_audio
-            wait 10.1
+            bob  <- ok
+            anna <- member_mute_audio member=bob by_admin=false
             anna <- member_leave_room member=bob by_admin=false
             """)
-        assert not stage.client("bob").served
+        assert not bob.served
 
 
 class TestOwnFaults:
@@ -240,6 +272,42 @@ class TestOwnFaults:
         await stage.settle()
         # Its requests were read before its end: they were carried out, and then it was gone.
         assert "result" in await stage.ask("carl", "authenticate", room=OPEN, call_id="anna")
+
+    @pytest.mark.parametrize(
+        ("method", "params"),
+        [
+            ("authenticate", {"room": LISTED, "call_id": "x"}),
+            ("authenticate", {"room": LISTED, "call_id": "x"} | credentials("bob")),
+            ("join_room", {"sdp": "offer"}),
+            ("watch_room", {}),
+            ("allow_member", {"member": "nora"}),
+            ("reject_member", {"member": "nora"}),
+            ("register_room_api", credentials("bob")),
+            ("create_temp_room", {"call_id": "x", "sdp": "offer", "invited": ["carl"]} | credentials("bob")),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    @pytest.mark.parametrize("after_s", [0.5, 1.5])
+    async def test_a_handler_that_is_cancelled_while_it_asks_leaves_no_trace(
+        self, stage: Stage, method: str, params: dict[str, Any], after_s: float
+    ) -> None:
+        await stage.register("carl")
+        await stage.ask("nora", "authenticate", room=LISTED, call_id="nora")
+        await stage.enter("anna", LISTED)
+        zoe = stage.client("zoe")
+        before = stage.state()
+        stage.directory.look_up_s = 2
+        zoe.send(method, {"auth_token": stage.issue("zoe", LISTED, is_admin=True)} | params)
+        await trio.sleep(after_s)
+        zoe.handler.cancel()
+        await trio.sleep(20)
+        await stage.settle()
+        assert before == stage.state()
+        assert not any(client.inbox for client in stage.clients.values())
+        stage.directory.look_up_s = 0
+        assert "result" in await stage.ask("other", "authenticate", room=OPEN, call_id="x")
+        reply = await stage.ask("anna", "invite_exten", extens=["bob"])
+        assert reply["result"]["failed"] == [{"destination": "bob", "code": 480}]
 
 
 class TestDraining:
@@ -277,6 +345,74 @@ class TestDraining:
                 late <- closed 1012
                 """)
         assert trio.current_time() < 10
+
+    async def test_nobody_new_comes_in(self, stage: Stage) -> None:
+        await stage.register("bob")
+        await stage.enter("anna", LISTED)
+        await stage.play("""
+            zoe  has token listed
+            zoe  -> watch_room
+            zoe  <- ok ...
+            nora -> authenticate room=listed
+            nora <- error 403
+            anna <- member_waiting ...
+            zoe  <- member_waiting ...
+            anna -> invite_exten extens=bob
+            anna <- ok ...
+            bob  <- room_invite auth_token=?pass ...
+            """)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.rooms.drain, 60)
+            await stage.settle()
+            for client in stage.clients.values():
+                assert client.inbox.popleft()["method"] == "server_draining"
+            await stage.play("""
+                anna -> allow_member member=nora
+                anna <- ok
+                nora <- member_allowed ...
+                anna <- member_waiting_allowed ...
+                zoe  <- member_waiting_allowed ...
+                nora -> join_room
+                nora <- error 503
+                zoe  -> join_room
+                zoe  <- error 503
+                bob  -> join_room auth_token=pass
+                bob  <- error 503
+                carl -> create_temp_room
+                carl <- server_draining ...
+                carl <- error 503
+                anna => raise_hand
+                zoe  <- member_raise_hand member=anna
+                anna => leave_room
+                zoe  <- member_leave_room member=anna by_admin=false
+                bob  <- room_invite_completed_elsewhere room=listed
+                anna <- closed 1012
+                bob  <- closed 1012
+                carl <- closed 1012
+                nora <- closed 1012
+                zoe  <- closed 1012
+                """)
+        assert trio.current_time() < 10
+
+    async def test_who_is_turned_away_is_let_go(self, stage: Stage) -> None:
+        await stage.enter("anna", LISTED)
+        await stage.play("nora -> authenticate room=listed\n nora <- error 403\n anna <- member_waiting ...")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.rooms.drain, 60)
+            await stage.settle()
+            for client in stage.clients.values():
+                assert client.inbox.popleft()["method"] == "server_draining"
+            await stage.play("""
+                anna -> reject_member member=nora
+                anna <- ok
+                nora <- member_rejected
+                nora <- closed 1012
+                anna <- member_waiting_rejected member=nora
+                anna -> remove_member member=anna
+                anna <- ok
+                anna <- member_leave_room member=anna by_admin=true
+                anna <- closed 1012
+                """)
 
     async def test_the_deadline(self, stage: Stage) -> None:
         await stage.enter("anna")

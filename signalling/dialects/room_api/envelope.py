@@ -1,0 +1,125 @@
+"""The frame around requests and replies: id, method, params, and what is said about a message that cannot be read.
+
+Contract room-api, 3 and 3.1. A message without an id is never answered, which is the session's to see to.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from signalling.room.errors import (
+    BadRequest,
+    CallInUse,
+    Draining,
+    Forbidden,
+    InvitationOver,
+    MustWait,
+    NoCodec,
+    NotFound,
+    RoomError,
+    TooMany,
+    Unauthorized,
+    UnknownMethod,
+    WrongState,
+)
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+INTERNAL_ERROR = 500
+
+ERROR_CODES: Mapping[type[RoomError], int] = {
+    BadRequest: 400,
+    WrongState: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    MustWait: 403,
+    NotFound: 404,
+    CallInUse: 409,
+    InvitationOver: 410,
+    TooMany: 429,
+    NoCodec: 488,
+    Draining: 503,
+    UnknownMethod: -32601,
+}
+
+Id = str | int | float
+
+
+@frozen
+class Call:
+    """One message of a client. Without an id it is carried out and never answered."""
+
+    id: Id | None
+    has_jsonrpc: bool
+    """Whether it said `"jsonrpc": "2.0"`, and so wants it said in the reply."""
+    method: str
+    params: Mapping[str, Any] = field(repr=False)
+
+
+class Unreadable(Exception):
+    """The text is no message of this protocol; `reply` is the answer."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+def read(text: str) -> Call:
+    """Raises Unreadable."""
+    try:
+        message = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise Unreadable(_error(None, False, PARSE_ERROR, "this is not JSON")) from None
+    if not isinstance(message, dict):
+        raise Unreadable(_error(None, False, INVALID_REQUEST, "a message is an object"))
+    id = message.get("id")
+    has_jsonrpc = message.get("jsonrpc") == "2.0"
+    if id is not None and (isinstance(id, bool) or not isinstance(id, str | int | float)):
+        raise Unreadable(_error(None, has_jsonrpc, INVALID_REQUEST, "id is a string or a number"))
+    method = message.get("method")
+    if not isinstance(method, str):
+        raise Unreadable(_error(id, has_jsonrpc, INVALID_REQUEST, "method is a string"))
+    params = message.get("params")
+    if params is None:
+        params = {}
+    if not isinstance(params, dict):
+        raise Unreadable(_error(id, has_jsonrpc, INVALID_REQUEST, "params is an object"))
+    return Call(id, has_jsonrpc, method, params)
+
+
+def error(call: Call | None, reason: RoomError) -> str:
+    """The refusal of a call, or of a message that was not read and so has no id to name."""
+    if call is None:
+        return _error(None, False, ERROR_CODES[type(reason)], str(reason))
+    return _error(call.id, call.has_jsonrpc, ERROR_CODES[type(reason)], str(reason))
+
+
+def internal_error(call: Call) -> str:
+    """Our own fault; the details are in the log."""
+    return _error(call.id, call.has_jsonrpc, INTERNAL_ERROR, "internal error")
+
+
+def reply(call: Call, value: str) -> str:
+    """The success of a call; `value` is the result as JSON."""
+    return _reply(call.id, call.has_jsonrpc, "result", value)
+
+
+def _error(id: Id | None, has_jsonrpc: bool, code: int, message: str) -> str:
+    return _reply(id, has_jsonrpc, "error", json.dumps({"code": code, "message": message}))
+
+
+def _reply(id: Id | None, has_jsonrpc: bool, outcome: str, value: str) -> str:
+    version = '"jsonrpc": "2.0", ' if has_jsonrpc else ""
+    return f'{{{version}"id": {json.dumps(id)}, "{outcome}": {value}}}'
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse_number(digits)
+
+
+def _refuse_number(digits: str) -> float:
+    raise ValueError(f"{digits} is no JSON number")
