@@ -16,3 +16,16 @@ class Wanted:
     width: int | None = None
     height: int | None = None
     """Wanted size in pixels; both or neither."""
+
+
+@frozen
+class VideoAllocation:
+    """What a subscriber is sent of one member's picture."""
+
+    ssrc: int
+    rid: str | None
+    """The simulcast layer's; None for a picture sent in one size."""
+    rate_bps: int
+    width: int | None
+    height: int | None
+    """None until a key frame has told them."""
