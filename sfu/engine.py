@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 import trio
 
-from native.plane import DtlsArrived, Plane, SpeakerChanged, StunArrived
+from native.plane import AllocationsChanged, DtlsArrived, Plane, RateChanged, SpeakerChanged, StunArrived
 from sfu.addresses import Bound, bind_workers
 from sfu.dtls import DtlsContext
 from sfu.ice import Path
@@ -191,6 +191,12 @@ class Engine:
             case SpeakerChanged(bus, owner):
                 if bus.listener is not None:
                     bus.listener.speaker_changed(owner)
+            case RateChanged(plane_peer):
+                with self._contained(plane_peer.listener):
+                    plane_peer.listener.rate_changed()
+            case AllocationsChanged(plane_peer):
+                with self._contained(plane_peer.listener):
+                    plane_peer.listener.allocations_changed()
 
     def _hear_stun(self, notice: StunArrived) -> None:
         name = stun.username(notice.data)
