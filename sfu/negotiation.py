@@ -820,10 +820,13 @@ def _outgoing(
 
 
 def _reports_arrivals(media: Media, codecs: Sequence[Codec]) -> bool:
-    """Whether the client takes the numbers of the transport-wide congestion control draft and reports on them."""
+    """Whether the client takes the numbers of the transport-wide congestion control draft, and reports on them.
+
+    Browsers offer the feedback for Opus and not for G.711 beside it, but report whatever carries a number.
+    """
     numbers = any(extension.uri == TWCC_URI for extension in _known_extensions(media))
     pts = {codec.pt for codec in codecs}
-    return numbers and all("transport-cc" in codec.feedback for codec in media.codecs if codec.pt in pts)
+    return numbers and any("transport-cc" in codec.feedback for codec in media.codecs if codec.pt in pts)
 
 
 def _rejection(media: Media) -> Media:

@@ -156,7 +156,9 @@ EVENT = st.one_of(
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(EVENT, st.integers(1, 40)), max_size=60))
-def test_any_history_keeps_it_within_bounds_and_equal_to_the_twin(history: list[tuple[tuple[str, int, int, int], int]]) -> None:
+def test_any_history_keeps_it_within_bounds_and_equal_to_the_twin(
+    history: list[tuple[tuple[str, int, int, int], int]],
+) -> None:
     ours, theirs = native.Estimator(), oracle.Estimator()
     sent = arrived = now = 10**13
     for (what, a, b, size), times in history:

@@ -160,7 +160,9 @@ def test_headers(codec: int, packet: bytes, size: tuple[int, int] | None) -> Non
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.sampled_from([VP8, H264]), st.sampled_from([b"", b"\x67", b"\x78\x00\x14\x67", b"\x10"]), st.binary(max_size=300))
+@given(
+    st.sampled_from([VP8, H264]), st.sampled_from([b"", b"\x67", b"\x78\x00\x14\x67", b"\x10"]), st.binary(max_size=300)
+)
 def test_any_bytes(codec: int, head: bytes, body: bytes) -> None:
     """Nothing outside the packet is read: the block has exactly its size."""
     found = native.picture_size(codec, head + body)
