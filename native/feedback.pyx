@@ -20,9 +20,10 @@ from native.rtcp cimport (
 from native.rtp cimport get_u32
 from native.speaker cimport speakers_speaking
 from native.state cimport (
+    KIND_VIDEO, NOTICE_ALLOCATIONS, NOTICE_RATE, Allocation,
     C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_RTCP_UNKNOWN_SSRC, C_RTCP_IGNORED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
-    CROSS_CLOCK, KIND_VIDEO, MAX_INCOMING, MAX_SECTIONS, NOTICE_ALLOCATIONS, NOTICE_RATE,
-    NOTICE_SPEAKER, Allocation, Bus, Cross, Route, Subscription,
+    CROSS_CLOCK, MAX_INCOMING, MAX_SECTIONS,
+    NOTICE_SPEAKER, Bus, Cross, Route, Subscription,
 )
 from native.twcc cimport twcc_due, twcc_feedback
 

@@ -23,17 +23,17 @@ class DtlsArrived:
     peer: PlanePeer
 
 @attrs.frozen
-class SpeakerChanged:
-    bus: PlaneBus
-    owner: int | None
-
-@attrs.frozen
 class RateChanged:
     peer: PlanePeer
 
 @attrs.frozen
 class AllocationsChanged:
     peer: PlanePeer
+
+@attrs.frozen
+class SpeakerChanged:
+    bus: PlaneBus
+    owner: int | None
 
 class Plane:
     n_workers: int

@@ -36,8 +36,9 @@ from native.rtp cimport (
 from native.seqmap cimport seqmap_init, tsmap_init
 from native.speaker cimport SPEAKER_NONE, level_init, speakers_init
 from native.state cimport (
+    NOTICE_ALLOCATIONS, NOTICE_RATE,
     KIND_AUDIO, KIND_VIDEO, MAX_CNAME, MAX_FORMATS, MAX_INCOMING, MAX_PEERS, MAX_PUBLICATIONS, MAX_SECTIONS, MAX_SOCKETS,
-    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_ALLOCATIONS, NOTICE_RATE, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
+    MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
     OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT, OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE,
     OP_PEER_KEYS, OP_PEER_OPEN, OP_PUBLICATION_BUS, OP_PUBLICATION_CLOSE, OP_PUBLICATION_CUT, OP_PUBLICATION_OPEN,
     OP_SUBSCRIPTION_CLOSE, OP_SUBSCRIPTION_OPEN, OP_SWAP, Address, Bus, Command, Consent, Notice, Peer, PeerConfig, Publication,
@@ -99,14 +100,6 @@ class DtlsArrived:
 
 
 @attrs.frozen
-class SpeakerChanged:
-    """Who speaks in a room: the owner number of a publication's peer, or None."""
-
-    bus: "PlaneBus"
-    owner: "int | None"
-
-
-@attrs.frozen
 class RateChanged:
     """`peer.available_rate` is another: what the way down to it is thought to carry. At most once a second a peer."""
 
@@ -118,6 +111,14 @@ class AllocationsChanged:
     """`allocation` of some video subscriptions of `peer` is another. About once a second at most."""
 
     peer: "PlanePeer"
+
+
+@attrs.frozen
+class SpeakerChanged:
+    """Who speaks in a room: the owner number of a publication's peer, or None."""
+
+    bus: "PlaneBus"
+    owner: "int | None"
 
 
 cdef Address make_address(tuple path) except *:

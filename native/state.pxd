@@ -360,9 +360,9 @@ cdef struct Command:
 cdef enum:
     NOTICE_STUN
     NOTICE_DTLS
-    NOTICE_SPEAKER   # number: key of the publication, 0 nobody; id: the bus
-    NOTICE_RATE         # id: a peer, whose `rate_told` has changed
+    NOTICE_RATE      # id: a peer, whose `rate_told` has changed
     NOTICE_ALLOCATIONS  # id: a peer, of whose subscriptions some `allocation` has changed
+    NOTICE_SPEAKER   # number: key of the publication, 0 nobody; id: the bus
 
 cdef struct Notice:
     uint8_t kind

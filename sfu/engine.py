@@ -188,15 +188,15 @@ class Engine:
                 with self._contained(peer):
                     peer.endpoint.receive_dtls(data, path, self.now())
                     self.settle(peer)
-            case SpeakerChanged(bus, owner):
-                if bus.listener is not None:
-                    bus.listener.speaker_changed(owner)
             case RateChanged(plane_peer):
                 with self._contained(plane_peer.listener):
                     plane_peer.listener.rate_changed()
             case AllocationsChanged(plane_peer):
                 with self._contained(plane_peer.listener):
                     plane_peer.listener.allocations_changed()
+            case SpeakerChanged(bus, owner):
+                if bus.listener is not None:
+                    bus.listener.speaker_changed(owner)
 
     def _hear_stun(self, notice: StunArrived) -> None:
         name = stun.username(notice.data)
