@@ -422,9 +422,12 @@ cdef bint allocation_changed(Worker *w, Subscription *s, Publication *p) noexcep
     if s.measured_ns and span < MEASURE_MIN_NS:
         return False
     if s.measured_ns and span <= MEASURE_MAX_NS:
-        rate = <int64_t>(bytes * 8 * 1_000_000_000 // span)
-        s.rate_bps = <uint32_t>((s.rate_bps + rate) // 2 if s.rate_bps else rate)
-        s.still = 0 if bytes else s.still + 1
+        if bytes:
+            rate = <int64_t>(bytes * 8 * 1_000_000_000 // span)
+            s.rate_bps = <uint32_t>((s.rate_bps + rate) // 2 if s.rate_bps else rate)
+            s.still = 0
+        else:
+            s.still += 1
     s.measured_ns = w.now
     s.measured_bytes = s.bytes
     if p == NULL or s.still >= STILL:
