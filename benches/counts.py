@@ -25,6 +25,7 @@ class Arrived:
     stun: int
     dtls: int
     reports: int  # receiver reports that were sent
+    feedback: int  # transport-wide feedback that was sent
 
     def __sub__(self, earlier: Arrived) -> Arrived:
         return Arrived(*(a - b for a, b in zip(attrs.astuple(self), attrs.astuple(earlier), strict=True)))

@@ -4,7 +4,8 @@ The publisher sends 1 Mbit/s of 1,100-byte payloads, four packets a frame, 30 fr
 receivers that take UDP_GRO trains whole (`gro`) and with receivers that do not (`cut`):
 
   CPU      ns that the scheduler charged to all threads of the server over a steady stretch, divided by the packets that
-           left it (received and lost); receiver reports (one a second each) and STUN checks (each 5 s) are in it
+           left it (received and lost); receiver reports (one a second each), transport-wide feedback (ten) and STUN
+           checks (each 5 s) are in it
   worker   the part of it that the media worker took; the rest is Python
   RR STUN  what those reports and those checks cost of it: the publisher silent, with them less without them
   floor    the same packets with nothing around them (benches.floor), measured before and after

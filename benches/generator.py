@@ -4,7 +4,7 @@ Python joins them and keeps their consent alive; two native threads publish and 
 so that the server's are its own.
 
 Requests ("do"): `enter` (url, room, capacity) joins the publisher, `subscribe` (n) grows to n subscribers, `gro` (on),
-`rate` (fps), `keep` (reports, checks: whether receiver reports and STUN checks are sent), `renew` sends one check for
+`rate` (fps), `keep` (reports, checks: whether receiver reports with transport-wide feedback, and STUN checks are sent), `renew` sends one check for
 each, `mark` starts a window and `since` tells what came in it.
 """
 
@@ -134,6 +134,7 @@ class Generator:
             secrets.randbits(31) + 1,
             srtp.pointer(leg.inbound),
             srtp.pointer(leg.outbound),
+            stream.twcc_id,
         )
         self.members.append(member)
 

@@ -37,6 +37,7 @@ class Receivers:
         own_ssrc: int = 0,
         inbound: int = 0,
         outbound: int = 0,
+        twcc_id: int = 0,
     ) -> None: ...
     @property
     def count(self) -> int: ...

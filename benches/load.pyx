@@ -20,7 +20,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from native.crypto cimport SRTP_OK, srtp_call, srtp_t
-from native.rtp cimport get_u16, get_u32, put_u16, put_u32
+from native.rtp cimport ExtElement, RtpView, get_u16, get_u32, put_u16, put_u32, rtp_element, rtp_header
+from native.twcc cimport TwccLog, twcc_arrived, twcc_feedback, twcc_init
 from native.os cimport (
     AF_INET, EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, MSG_DONTWAIT,
     close, epoll_create1, epoll_ctl, epoll_event, epoll_wait, eventfd, get_segment, iovec, load_u64, mmsghdr, msghdr,
@@ -208,6 +209,8 @@ cdef struct Subscriber:
     int fd                      # the Python socket owns it
     uint32_t ssrc, rtx_ssrc     # what the answer announced
     uint32_t own_ssrc           # of our reports
+    int twcc_id                 # of the extension that carries transport-wide numbers; 0: not negotiated
+    TwccLog *arrivals           # by those numbers; NULL: nothing is told of them
     uint32_t until_decrypt
     uint32_t last_sr            # middle of its NTP time, 0: none yet
     uint64_t last_sr_ns
@@ -219,7 +222,7 @@ cdef struct Subscriber:
 cdef struct Totals:
     # In the order of benches.counts.Arrived.
     uint64_t received, expected, octets, reads, decrypted, refused, retransmitted, strange
-    uint64_t rtcp, rtcp_refused, stun, dtls, reports
+    uint64_t rtcp, rtcp_refused, stun, dtls, reports, feedback
 
 
 cdef struct Reception:
@@ -238,6 +241,20 @@ cdef struct Reception:
     iovec vectors[READS]
     uint8_t controls[READS][64]
     uint64_t report_ns, reported    # when the next report is due, and how many were
+    uint64_t feedback_ns, told      # the same of transport-wide feedback
+
+
+cdef void note_arrival(Subscriber *s, uint8_t *p, int size, uint64_t now) noexcept nogil:
+    """The transport-wide number, which SRTP leaves in clear as all of the header."""
+    cdef RtpView view
+    cdef ExtElement element
+    cdef int cursor
+    if rtp_header(p, size, &view) != 0:
+        return
+    cursor = view.ext_at
+    while rtp_element(p, &view, &cursor, &element) == 1:
+        if element.id == s.twcc_id and element.size == 2:
+            twcc_arrived(s.arrivals, get_u16(p + element.at), now)
 
 
 cdef void take_packet(Reception *r, Subscriber *s, uint8_t *p, int size, uint64_t now) noexcept nogil:
@@ -264,6 +281,8 @@ cdef void take_packet(Reception *r, Subscriber *s, uint8_t *p, int size, uint64_
             s.last_sr = get_u32(p + 10)
             s.last_sr_ns = now
         return
+    if s.arrivals != NULL:
+        note_arrival(s, p, size, now)
     ssrc = get_u32(p + 8)
     if ssrc != s.ssrc:
         if ssrc == s.rtx_ssrc and s.rtx_ssrc != 0:
@@ -353,6 +372,34 @@ cdef void send_report(Reception *r, Subscriber *s) noexcept nogil:
             r.totals.reports += 1
 
 
+cdef void send_feedback(Reception *r, Subscriber *s, uint64_t now) noexcept nogil:
+    """What came since the last time."""
+    cdef uint8_t p[DATAGRAM]
+    cdef int size
+    if s.outbound == NULL or s.arrivals == NULL:
+        return
+    while True:
+        size = twcc_feedback(s.arrivals, p, PAYLOAD_SIZE, s.own_ssrc, s.ssrc, now)
+        if size <= 0:
+            return
+        if r.calls.protect_rtcp(s.outbound, p, &size) == SRTP_OK:
+            if sendto(s.fd, p, <size_t>size, MSG_DONTWAIT, NULL, 0) > 0:
+                r.totals.feedback += 1
+
+
+cdef void send_due_feedback(Reception *r, uint64_t now) noexcept nogil:
+    """Each subscriber tells of arrivals every 100 ms, as browsers do at such rates, all of them spread evenly over it."""
+    cdef uint64_t count = load_u64(&r.count)
+    if not load_u64(&r.reporting) or count == 0 or now > r.feedback_ns + SECOND // 10:
+        r.feedback_ns = now
+    if not load_u64(&r.reporting) or count == 0:
+        return
+    while r.feedback_ns <= now:
+        send_feedback(r, &r.subscribers[r.told % count], now)
+        r.told += 1
+        r.feedback_ns += SECOND // 10 // count
+
+
 cdef void send_due_reports(Reception *r, uint64_t now) noexcept nogil:
     """Each subscriber reports once a second, all of them spread evenly over it."""
     cdef uint64_t count = load_u64(&r.count)
@@ -378,6 +425,7 @@ cdef void receive_all(Reception *r) noexcept nogil:
             else:
                 read_subscriber(r, &r.subscribers[events[i].data.u32])
         send_due_reports(r, now_ns())
+        send_due_feedback(r, now_ns())
         word = load_u64(&r.asked)
         if word != r.answered:
             r.copied = r.totals
@@ -421,10 +469,14 @@ cdef class Receivers:
     def __dealloc__(self):
         if self.r == NULL:
             return
+        cdef uint64_t i
         if self.r.epoll > 0:
             close(self.r.epoll)
         if self.r.wake > 0:
             close(self.r.wake)
+        if self.r.subscribers != NULL:
+            for i in range(self.r.count):
+                free(self.r.subscribers[i].arrivals)
         free(self.r.subscribers)
         free(self.r.delays)
         free(self.r.copied_delays)
@@ -438,7 +490,7 @@ cdef class Receivers:
         return epoll_ctl(self.r.epoll, EPOLL_CTL_ADD, fd, &event)
 
     def add(self, keep, int fd, uint32_t ssrc, uint32_t rtx_ssrc=0, uint32_t own_ssrc=0,
-            uintptr_t inbound=0, uintptr_t outbound=0):
+            uintptr_t inbound=0, uintptr_t outbound=0, int twcc_id=0):
         """One more subscriber; `keep` is whatever owns the descriptor and the SRTP sessions."""
         cdef uint64_t index = self.r.count
         cdef Subscriber *s = &self.r.subscribers[index]
@@ -451,6 +503,12 @@ cdef class Receivers:
         s.own_ssrc = own_ssrc
         s.inbound = <srtp_t>inbound
         s.outbound = <srtp_t>outbound
+        s.twcc_id = twcc_id
+        if twcc_id:
+            s.arrivals = <TwccLog *>calloc(1, sizeof(TwccLog))
+            if s.arrivals == NULL:
+                raise MemoryError
+            twcc_init(s.arrivals)
         # Which of 16 packets is decrypted differs from one subscriber to the next.
         s.until_decrypt = 1 + <uint32_t>index % SAMPLED
         store_u64(&self.r.count, index + 1)
@@ -472,7 +530,7 @@ cdef class Receivers:
         self._wake()
 
     def report(self, bint wanted):
-        """Whether receiver reports are sent."""
+        """Whether receiver reports and transport-wide feedback are sent."""
         store_u64(&self.r.reporting, wanted)
 
     cdef void _wake(self):
@@ -495,7 +553,7 @@ cdef class Receivers:
             raise RuntimeError("the receiving thread does not answer")
         memcpy(delays.buckets, self.r.copied_delays, BUCKETS * 8)
         return Arrived(t.received, t.expected, t.octets, t.reads, t.decrypted, t.refused, t.retransmitted, t.strange,
-                       t.rtcp, t.rtcp_refused, t.stun, t.dtls, t.reports), delays
+                       t.rtcp, t.rtcp_refused, t.stun, t.dtls, t.reports, t.feedback), delays
 
 
 # The publisher --------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from libc.string cimport memcpy, memmove
 
 from native.codecs cimport CODEC_VP8, vp8_map_switch, vp8_rewrite
 from native.crypto cimport SRTP_OK, SRTP_TRAILER
+from native.departures cimport departed
 from native.history cimport history_get
 from native.os cimport (
-    EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, ENOBUFS, EOPNOTSUPP, MSG_DONTWAIT, errno, exchange_u32, prefetch, sendmmsg,
+    EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, ENOBUFS, EOPNOTSUPP, MSG_DONTWAIT, errno, exchange_u32, now_ns, prefetch, sendmmsg,
     sendto, mmsghdr, set_segment, sockaddr, write,
 )
 from native.pool cimport MAX_ELEMENTS, PACKET_BYTES, Packet, packet_drop, packet_keep
@@ -51,9 +52,9 @@ cdef inline int write_extensions(Worker *w, Subscription *s, Packet *packet, uin
     for i in range(packet.n_elements):
         if ids[packet.elements[i].kind] and packet.elements[i].size > 16:
             two_byte = peer.config.two_byte
-    if ids[EXT_TWCC]:
+    if ids[EXT_TWCC] and config.numbered:
         at += put_head(out + at, ids[EXT_TWCC], 2, two_byte)
-        put_u16(out + at, peer.twcc_out)
+        put_u16(out + at, <uint16_t>peer.departures.next)
         at += 2
     if ids[EXT_SEND_TIME]:
         at += put_head(out + at, ids[EXT_SEND_TIME], 3, two_byte)
@@ -129,7 +130,8 @@ cdef bint append(
     if w.protect(peer.srtp_out, out, &size) != SRTP_OK:
         w.counters[C_DROP_PROTECT] += 1
         return False
-    peer.twcc_out += 1
+    if s.config.numbered and peer.config.ext_out[EXT_TWCC]:
+        departed(&peer.departures, <uint32_t>size, w.leaving_ns)
     peer.packets_out += 1
     peer.bytes_out += size
     s.bytes += size
@@ -225,6 +227,8 @@ cdef void flush(Worker *w, Sender *sender) noexcept nogil:
             i += 1
     sender.n = 0
     sender.used = 0
+    # A big batch takes its time: what comes now leaves that much later.
+    w.leaving_ns = now_ns()
 
 
 cdef inline uint32_t leading(Sender *sender, uint32_t i, uint32_t n) noexcept nogil:

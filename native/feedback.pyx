@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 
 from native.crypto cimport SRTP_OK
+from native.departures cimport FEEDBACK_MALFORMED, FEEDBACK_STALE, departures_feedback
 from native.egress cimport flush_all, request_key, retransmit, send_pending_key_request, send_rtcp
 from native.history cimport history_trim
 from native.notice cimport begin_levels, end_levels, post_small, put_level
@@ -11,13 +12,15 @@ from native.reception cimport (
 )
 from native.ring cimport ring_commit, ring_reserve
 from native.rtcp cimport (
-    RTCP_KIND_BYE, RTCP_KIND_FIR, RTCP_KIND_NACK, RTCP_KIND_PLI, RTCP_KIND_RR, RTCP_KIND_SR, ReportBlock, RtcpView, SenderInfo,
+    RTCP_KIND_BYE, RTCP_KIND_FIR, RTCP_KIND_NACK, RTCP_KIND_PLI, RTCP_KIND_RR, RTCP_KIND_SR, RTCP_KIND_TWCC,
+    ReportBlock, RtcpView, SenderInfo,
     rtcp_begin, rtcp_block, rtcp_bye, rtcp_fir, rtcp_fir_count, rtcp_kind, rtcp_media_ssrc, rtcp_nack, rtcp_nack_count,
     rtcp_next, rtcp_put_cname, rtcp_put_nack, rtcp_put_rr, rtcp_put_sr, rtcp_sr,
 )
 from native.rtp cimport get_u32
 from native.speaker cimport level_news, speakers_speaking
 from native.state cimport (
+    KIND_VIDEO, NOTICE_ALLOCATIONS, NOTICE_RATE, Allocation,
     C_DROP_RING_FULL, C_DROP_RTCP_AUTH, C_DROP_RTCP_MALFORMED, C_DROP_RTCP_UNKNOWN_SSRC, C_RTCP_IGNORED, C_DROP_SSRC_LIMIT, C_NACKS_SENT, C_RTCP_RECEIVED,
     CROSS_CLOCK, KIND_AUDIO, MAX_INCOMING, MAX_SECTIONS,
     NOTICE_SPEAKER, Bus, Cross, Notice, Route, Subscription,
@@ -26,6 +29,7 @@ from native.twcc cimport twcc_due, twcc_feedback
 
 cdef enum:
     REPORT_NS = 1_000_000_000
+    NEWS_NS = 1_000_000_000         # a receiver's rate is told no oftener
     MEDIA_TIME_S = 1_000_000        # 12 days: a sender's clock may say anything
     TURN_NS = 10_000_000            # sender reports are spread over a second: each turn serves one slot in TURNS
     TURNS = 100
@@ -36,6 +40,9 @@ cdef enum:
     NACK_PAIRS = 64
     LEVELS_NS = 200_000_000         # how loud somebody is is told no oftener
     CLOCK_STEP_NS = 1_000_000_000   # so much at once is a clock that was set
+    MEASURE_MIN_NS = 500_000_000    # a shorter time is no measure of a rate …
+    MEASURE_MAX_NS = 2_000_000_000  # … and after a longer one it begins anew
+    STILL = 2                       # seconds without a packet, and nothing is allocated any more
     CLOCK_DRIFT_SHIFT = 6           # a delay above the smallest seen counts for a 64th: drift, not queueing
 
 
@@ -81,6 +88,8 @@ cdef void rtcp_arrived(Worker *w, Peer *peer, uint8_t *data, int size) noexcept 
             firs(w, peer, &view)
         elif kind == RTCP_KIND_BYE:
             byes(w, peer, &view)
+        elif kind == RTCP_KIND_TWCC:
+            arrivals(w, peer, &view)
         else:
             w.counters[C_RTCP_IGNORED] += 1
 
@@ -178,6 +187,31 @@ cdef void reports(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
             rtt = now - block.lsr - block.dlsr
             if rtt >> 31 == 0:
                 s.rtt_us = <uint32_t>((<uint64_t>rtt * 1_000_000) >> 16)
+
+
+cdef void arrivals(Worker *w, Peer *peer, RtcpView *view) noexcept nogil:
+    """Transport-wide feedback about what we send: the estimate of the way down moves."""
+    cdef int heard = departures_feedback(&peer.departures, &peer.estimator, view.body, view.body_size, w.now)
+    if heard == FEEDBACK_MALFORMED:
+        w.counters[C_DROP_RTCP_MALFORMED] += 1
+    elif heard == FEEDBACK_STALE:
+        w.counters[C_RTCP_IGNORED] += 1
+    tell_rate(w, peer)
+
+
+cdef void tell_rate(Worker *w, Peer *peer) noexcept nogil:
+    """A tenth of change is news, once a second."""
+    cdef int64_t rate = peer.estimator.rate_bps
+    cdef int64_t told = peer.rate_told
+    if not peer.estimator.measured or (told and w.now - peer.rate_told_ns < NEWS_NS):
+        return
+    if 10 * (rate - told) < told and 10 * (told - rate) < told:
+        return
+    peer.rate_told = <uint32_t>rate
+    if post_small(w, NOTICE_RATE, peer.slot, 0):
+        peer.rate_told_ns = w.now
+    else:
+        peer.rate_told = <uint32_t>told
 
 
 cdef inline uint64_t ntp_now(Worker *w) noexcept nogil:
@@ -350,7 +384,7 @@ cdef void tell_publisher(Worker *w, Peer *peer) noexcept nogil:
 
 
 cdef void tell_subscriber(Worker *w, Peer *peer) noexcept nogil:
-    """Sender reports of all that flows to a peer, as few datagrams as they fit in."""
+    """Sender reports of all that flows to a peer, as few datagrams as they fit in; and news of it for the control plane."""
     cdef Subscription *s = peer.subscriptions
     cdef SenderInfo info
     cdef Publication *p
@@ -359,6 +393,8 @@ cdef void tell_subscriber(Worker *w, Peer *peer) noexcept nogil:
     cdef int added, elapsed
     while s != NULL:
         p = flowing(w, s)
+        if s.kind == KIND_VIDEO and allocation_changed(w, s, p):
+            peer.allocations_untold = 1
         if p != NULL and p.clock_known and s.packets:
             info.ssrc = s.ssrc
             info.ntp_hi = <uint32_t>(ntp >> 32)
@@ -376,6 +412,43 @@ cdef void tell_subscriber(Worker *w, Peer *peer) noexcept nogil:
         s = s.next
     if size:
         send_rtcp(w, peer, w.scratch, size)
+    if peer.allocations_untold and post_small(w, NOTICE_ALLOCATIONS, peer.slot, 0):
+        peer.allocations_untold = 0
+    tell_rate(w, peer)
+
+
+cdef bint allocation_changed(Worker *w, Subscription *s, Publication *p) noexcept nogil:
+    """Measure what goes down a section; True, and noted, if its source, its size or a quarter of its rate is other than told."""
+    cdef Allocation *told = &s.allocation
+    cdef uint64_t span = w.now - s.measured_ns
+    cdef uint64_t bytes = s.bytes - s.measured_bytes
+    cdef int64_t rate, change
+    if s.measured_ns and span < MEASURE_MIN_NS:
+        return False
+    if s.measured_ns and span <= MEASURE_MAX_NS:
+        if bytes:
+            rate = <int64_t>(bytes * 8 * 1_000_000_000 // span)
+            s.rate_bps = <uint32_t>((s.rate_bps + rate) // 2 if s.rate_bps else rate)
+            s.still = 0
+        else:
+            s.still += 1
+    s.measured_ns = w.now
+    s.measured_bytes = s.bytes
+    if p == NULL or s.still >= STILL:
+        s.rate_bps = 0
+        s.still = STILL
+    if s.rate_bps == 0:
+        change = told.key
+        told.key = 0
+        return change != 0
+    change = <int64_t>s.rate_bps - told.rate_bps
+    if told.key == p.key and told.width == p.width and told.height == p.height and 4 * max(change, -change) <= told.rate_bps:
+        return False
+    told.key = p.key
+    told.rate_bps = s.rate_bps
+    told.width = p.width
+    told.height = p.height
+    return True
 
 
 cdef inline uint32_t media_time(uint64_t now, uint64_t then, uint32_t clock) noexcept nogil:

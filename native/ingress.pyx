@@ -14,6 +14,7 @@ from native.os cimport (
     AF_INET, AF_INET6, MSG_DONTWAIT, MSG_TRUNC, get_segment, mmsghdr, recvmmsg, sockaddr_in, sockaddr_in6,
     sockaddr_storage,
 )
+from native.picture cimport picture_size
 from native.pool cimport MAX_ELEMENTS, PACKET_BYTES, Packet, packet_drop, packet_keep, pool_take
 from native.reception cimport (
     ARRIVED_DUPLICATE, ARRIVED_JUMP, ARRIVED_RESET, reception_init, reception_packet, reception_recovered,
@@ -308,6 +309,7 @@ cdef void store(
     if packet.keyframe and p.kind == KIND_VIDEO:
         p.keyframes += 1
         p.key_wanted = 0
+        picture_size(packet.codec, packet.data + packet.payload_at, packet.payload_size, &p.width, &p.height)
     publish(w, p, packet)
 
 
@@ -468,6 +470,10 @@ cdef void arrive_from_others(Worker *w) noexcept nogil:
                 p.last_packet_ns = w.now
                 if cross.packet.keyframe and p.kind == KIND_VIDEO:
                     p.key_wanted = 0
+                    picture_size(
+                        cross.packet.codec, cross.packet.data + cross.packet.payload_at, cross.packet.payload_size,
+                        &p.width, &p.height,
+                    )
                 publish(w, p, cross.packet)
             elif cross.kind == CROSS_CLOCK:
                 p.clock_ts = cross.clock_ts

@@ -35,6 +35,9 @@ PACKET_BYTES: Final = 1500
 HISTORY_SLOTS: Final = 512
 """Packets of a stream that a NACK may ask for."""
 
+DEPARTURES: Final = 2048
+"""Packets to one subscriber whose arrival it may report; reports of older ones are ignored. 2 s of 10 Mbit/s."""
+
 NOTICES: Final = 1024
 """Datagrams of one worker that wait for Python; strangers may take half. Others are dropped as drop_notice_ring_full."""
 

@@ -135,6 +135,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
         n = epoll_wait(w.epoll, events, EVENTS, timeout)
         w.now = now_ns()
         w.send_time = send_time(w.now)
+        w.leaving_ns = w.now
         # The eventfd, then the flag, then the rings: whoever fills a ring from now on wakes us once more. An exchange,
         # because a plain store may become visible after the rings were read.
         for k in range(n):

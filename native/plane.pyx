@@ -22,7 +22,9 @@ import attrs
 from native.codecs cimport CODEC_H264, CODEC_OPUS, CODEC_OTHER, CODEC_VP8, vp8_map_init
 from native.consent cimport hmac_key
 from native.crypto cimport srtp_call
+from native.departures cimport departures_init
 from native.egress cimport wake_worker
+from native.estimator cimport estimator_init
 from native.loop cimport worker_close, worker_open, worker_run
 from native.os cimport exchange_u32, load_u32, now_ns, store_u32, usleep
 from native.pool cimport Packet
@@ -34,6 +36,7 @@ from native.rtp cimport (
 from native.seqmap cimport seqmap_init, tsmap_init
 from native.speaker cimport SPEAKER_NONE, level_init, speakers_init
 from native.state cimport (
+    NOTICE_ALLOCATIONS, NOTICE_RATE,
     KIND_AUDIO, KIND_VIDEO, MAX_CNAME, MAX_FORMATS, MAX_INCOMING, MAX_PEERS, MAX_PUBLICATIONS, MAX_SECTIONS, MAX_SOCKETS,
     MAX_USERNAME, MAX_WORKERS, N_COUNTERS, NO_SECTION, NOTICE_LEVELS, NOTICE_SPEAKER, NOTICE_STUN, OP_ADDRESS_ADD,
     OP_ADDRESS_REMOVE, OP_ADDRESS_SELECT, OP_BUS_CLOSE, OP_BUS_OPEN, OP_KEY_REQUEST, OP_PEER_CLOSE, OP_PEER_CONFIGURE,
@@ -93,6 +96,20 @@ class DtlsArrived:
 
     path: tuple[int, str, int]
     data: bytes
+    peer: "PlanePeer"
+
+
+@attrs.frozen
+class RateChanged:
+    """`peer.available_rate` is another: what the way down to it is thought to carry. At most once a second a peer."""
+
+    peer: "PlanePeer"
+
+
+@attrs.frozen
+class AllocationsChanged:
+    """`allocation` of some video subscriptions of `peer` is another. About once a second at most."""
+
     peer: "PlanePeer"
 
 
@@ -303,6 +320,11 @@ cdef class Plane:
             self._read_levels(notice)
             return None
         peer = self._peers[w.index].get(notice.id)
+        if notice.kind == NOTICE_RATE:
+            # If the slot has another tenant since, that one knows no rate yet.
+            return None if peer is None or peer.available_rate is None else RateChanged(peer)
+        if notice.kind == NOTICE_ALLOCATIONS:
+            return None if peer is None else AllocationsChanged(peer)
         data = (<char *>notice.data)[:notice.size]
         if notice.kind == NOTICE_STUN:
             return StunArrived(w.index, path_of(&notice.address), data, peer if notice.known else None)
@@ -437,6 +459,8 @@ cdef class PlanePeer:
         self.peer.cname_size = len(cname)
         self.peer.config = <PeerConfig *>plane._make(sizeof(PeerConfig), None)
         twcc_init(&self.peer.twcc)
+        estimator_init(&self.peer.estimator)
+        departures_init(&self.peer.departures, 0)
         plane._peers[index][slot] = self
         plane._command(self.worker, OP_PEER_OPEN, self.peer, NULL, 0)
 
@@ -575,6 +599,11 @@ cdef class PlanePeer:
         subscription = PlaneSubscription(self.plane, self, kind, clock, ssrc, rtx_ssrc or 0)
         self._subscriptions.append(subscription)
         return subscription
+
+    @property
+    def available_rate(self):
+        """What the way down to it was last said to carry, bit/s; None before the receiver has told of arrivals."""
+        return None if self.closed or self.peer.rate_told == 0 else self.peer.rate_told
 
     def report(self) -> dict[str, int]:
         """Packets and bytes (SRTP included) both ways."""
@@ -854,10 +883,11 @@ cdef class PlaneSubscription:
         s.config = <SubscriptionConfig *>plane._make(sizeof(SubscriptionConfig), None)
         plane._command(peer.worker, OP_SUBSCRIPTION_OPEN, s, NULL, 0)
 
-    def set_source(self, source, formats, mid: str, cname: str) -> None:
+    def set_source(self, source, formats, mid: str, cname: str, numbered: bool = True) -> None:
         """Send a publication, a room's audio (PlaneBus), or nothing (None) from now on.
 
         `formats`: format to (payload type, rtx payload type or None); others are left out. The stream's numbers go on.
+        `numbered`: with transport-wide numbers, if the peer has an id for them: it reports when they arrive.
         """
         cdef SubscriptionConfig *config
         cdef bytes raw
@@ -869,6 +899,7 @@ cdef class PlaneSubscription:
             self._source = None
         config = <SubscriptionConfig *>self.plane._make(sizeof(SubscriptionConfig), None)
         config.silent = source is None
+        config.numbered = numbered
         for format, (pt, rtx) in formats.items():
             config.taken[format] = 1
             config.pt[format] = pt
@@ -884,6 +915,13 @@ cdef class PlaneSubscription:
         if source is not None and self._source is None:
             self._source = source
             _attach(source, self)
+
+    def allocation(self):
+        """(key of the publication, bit/s, width, height) of a picture that is being sent, or None. Sizes are 0 until known."""
+        if self.closed or self.subscription.allocation.key == 0:
+            return None
+        told = self.subscription.allocation
+        return told.key, told.rate_bps, told.width, told.height
 
     def report(self) -> dict[str, int]:
         """Counters of what was sent, and what the receiver last said of it (RFC 3550 6.4)."""

@@ -13,6 +13,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from native.codecs cimport VpMap
 from native.crypto cimport srtp_call, srtp_t
+from native.departures cimport Departures
+from native.estimator cimport Estimator
 from native.history cimport History
 from native.os cimport iovec, mmsghdr, sockaddr_storage
 from native.pool cimport Packet, Pool
@@ -174,7 +176,6 @@ cdef struct Peer:
     Address selected      # the same as `remote`
     uint32_t remote_size  # 0: no path selected yet
     uint8_t sock
-    uint16_t twcc_out
     uint32_t owner        # whose it is: a member's peers share it
     TwccLog twcc
     uint32_t n_learned
@@ -196,6 +197,11 @@ cdef struct Peer:
     uint8_t rtcp_index_at  # where its E bit is, from the end
     int publisher_index    # place in Worker.publishers, -1: none
     uint64_t packets_in, bytes_in, packets_out, bytes_out
+    uint32_t rate_told     # the estimate that the control plane knows; 0: none yet
+    uint64_t rate_told_ns
+    uint8_t allocations_untold
+    Estimator estimator    # of the way down
+    Departures departures
 
 cdef struct Publication:
     uint32_t slot
@@ -228,6 +234,7 @@ cdef struct Publication:
     uint64_t clock_ns       # … at this moment of our monotonic clock
     uint64_t last_key_request_ns
     uint8_t key_wanted
+    uint16_t width, height   # of the newest key frame that told them; 0: none has
     uint64_t packets, bytes, keyframes, recovered, key_requests
     uint64_t last_packet_ns
 
@@ -240,6 +247,14 @@ cdef struct SubscriptionConfig:
     uint8_t cname[MAX_CNAME]
     uint8_t cname_size
     uint8_t silent  # nothing is sent, so nothing is reported
+    uint8_t numbered  # the receiver reports arrivals of this section by transport-wide numbers
+
+cdef struct Allocation:
+    # What of a picture a receiver gets, as the control plane has been told.
+    uint32_t key       # the publication; 0: nothing
+    uint32_t rate_bps
+    uint16_t width
+    uint16_t height
 
 cdef struct Resent:
     uint16_t seq
@@ -269,6 +284,11 @@ cdef struct Subscription:
     uint32_t jitter
     uint32_t rtt_us
     uint32_t nacked
+    uint64_t measured_ns   # since then, and from `measured_bytes` on, the rate is being measured
+    uint64_t measured_bytes
+    uint32_t rate_bps      # smoothed
+    uint8_t still          # measurements in a row that found nothing
+    Allocation allocation
     Resent resent[RESENT]
 
 cdef struct Remote:
@@ -340,6 +360,8 @@ cdef struct Command:
 cdef enum:
     NOTICE_STUN
     NOTICE_DTLS
+    NOTICE_RATE      # id: a peer, whose `rate_told` has changed
+    NOTICE_ALLOCATIONS  # id: a peer, of whose subscriptions some `allocation` has changed
     NOTICE_SPEAKER   # number: key of the publication, 0 nobody; id: the bus
     NOTICE_LEVELS    # number: how many LevelNews `data` holds
 
@@ -400,6 +422,7 @@ cdef struct Worker:
     uint64_t now          # of this batch, monotonic
     uint64_t wall_offset  # wall clock less monotonic, read once: one server clock
     uint32_t send_time
+    uint64_t leaving_ns   # when what is written now leaves, as nearly as that is known before
     Ring commands
     Ring retired          # uint64_t: what the control plane may free
     Ring notices

@@ -4,7 +4,7 @@ Each class owns one struct and each method is one call. Bytes are copied into a 
 so that a sanitizer sees any step over the end.
 """
 
-from libc.stdint cimport UINT64_MAX, int32_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -12,7 +12,10 @@ import socket
 
 # Not `from native cimport ...`: cythonize would not see what this depends on, and keep it stale after a change.
 cimport native.codecs as codecs
+cimport native.departures as departures
+cimport native.estimator as estimator
 cimport native.history as history
+cimport native.picture as picture
 cimport native.pool as pool
 cimport native.reception as reception
 cimport native.ring as ring
@@ -217,6 +220,103 @@ cdef class TwccLog:
     def deadline(self):
         at = twcc.twcc_deadline(&self.l)
         return None if at == UINT64_MAX else at
+
+
+# ---- estimator, departures -----------------------------------------------------------------------------
+
+START_BPS = estimator.START_BPS
+MIN_BPS = estimator.MIN_BPS
+MAX_BPS = estimator.MAX_BPS
+DEPARTURES = departures.DEPARTURES
+FEEDBACK_STALE = departures.FEEDBACK_STALE
+FEEDBACK_MALFORMED = departures.FEEDBACK_MALFORMED
+
+USAGES = {estimator.USAGE_NORMAL: "normal", estimator.USAGE_OVER: "over", estimator.USAGE_UNDER: "under"}
+
+
+cdef class Estimator:
+    cdef estimator.Estimator e
+
+    def __cinit__(self):
+        estimator.estimator_init(&self.e)
+
+    def arrived(self, int64_t sent_us, int64_t arrived_us, uint32_t size):
+        estimator.estimator_arrived(&self.e, sent_us, arrived_us, size)
+
+    def untold(self, int64_t arrived_us, uint32_t size):
+        estimator.estimator_untold(&self.e, arrived_us, size)
+
+    def lost(self):
+        estimator.estimator_lost(&self.e)
+
+    def found(self):
+        estimator.estimator_found(&self.e)
+
+    def update(self, int64_t now_us, int64_t rtt_us):
+        estimator.estimator_update(&self.e, now_us, rtt_us)
+
+    @property
+    def rate_bps(self):
+        return self.e.rate_bps
+
+    @property
+    def measured(self):
+        return bool(self.e.measured)
+
+    @property
+    def acked_bps(self):
+        return self.e.acked_bps
+
+    @property
+    def usage(self):
+        return USAGES[self.e.usage]
+
+    @property
+    def threshold(self):
+        return self.e.threshold
+
+
+cdef class Departures:
+    """A send log with an estimator behind it."""
+
+    cdef departures.Departures *d
+    cdef readonly Estimator estimator
+
+    def __cinit__(self, uint16_t first=0):
+        self.d = <departures.Departures *>calloc(1, sizeof(departures.Departures))
+        if self.d == NULL:
+            raise MemoryError
+        self.estimator = Estimator()
+        departures.departures_init(self.d, first)
+
+    def __dealloc__(self):
+        free(self.d)
+
+    def departed(self, uint32_t size, uint64_t now):
+        """The number under which it left."""
+        number = self.d.next & 0xFFFF
+        departures.departed(self.d, size, now)
+        return number
+
+    def feedback(self, bytes packet, uint64_t now):
+        """A whole RTCP packet, header and all."""
+        cdef Block b = Block(packet)
+        cdef rtcp.RtcpView v
+        memset(&v, 0, sizeof(v))
+        if rtcp.rtcp_begin(&v, b.data, b.size) != 0 or rtcp.rtcp_next(&v) != 1:
+            return FEEDBACK_MALFORMED
+        if rtcp.rtcp_kind(&v) != rtcp.RTCP_KIND_TWCC:
+            return FEEDBACK_MALFORMED
+        return departures.departures_feedback(self.d, &self.estimator.e, v.body, v.body_size, now)
+
+
+# ---- picture -------------------------------------------------------------------------------------------
+
+def picture_size(int codec, bytes payload):
+    """(width, height), or None."""
+    cdef Block b = Block(payload)
+    cdef uint16_t width = 0, height = 0
+    return (width, height) if picture.picture_size(codec, b.data, b.size, &width, &height) else None
 
 
 # ---- speaker -------------------------------------------------------------------------------------------

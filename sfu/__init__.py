@@ -6,7 +6,7 @@ from sfu.negotiation import BadOffer, NoCommonCodec, UnknownMid, stream_id
 from sfu.router import Feed, MediaRoom, Peer, PeerListener, RoomListener
 from sfu.settings import MediaSettings
 from sfu.stats import InboundStream, OutboundStream, PeerStats
-from sfu.wanted import Wanted
+from sfu.wanted import VideoAllocation, Wanted
 
 __all__ = [
     "BadOffer",
@@ -22,6 +22,7 @@ __all__ = [
     "PeerStats",
     "RoomListener",
     "UnknownMid",
+    "VideoAllocation",
     "Wanted",
     "bind_workers",
     "stream_id",

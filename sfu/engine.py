@@ -20,7 +20,15 @@ from typing import Final
 import structlog
 import trio
 
-from native.plane import DtlsArrived, LevelsChanged, Plane, SpeakerChanged, StunArrived
+from native.plane import (
+    AllocationsChanged,
+    DtlsArrived,
+    LevelsChanged,
+    Plane,
+    RateChanged,
+    SpeakerChanged,
+    StunArrived,
+)
 from sfu.addresses import Bound, bind_workers
 from sfu.dtls import DtlsContext
 from sfu.ice import Path
@@ -58,6 +66,7 @@ class Engine:
             "drop_stun_refused": 0,
             "drop_dtls_refused": 0,
             "peer_faults": 0,
+            "room_faults": 0,
         }
         self.formats = Formats()
         for codec in AUDIO_CODECS:
@@ -188,12 +197,20 @@ class Engine:
                 with self._contained(peer):
                     peer.endpoint.receive_dtls(data, path, self.now())
                     self.settle(peer)
+            case RateChanged(plane_peer):
+                with self._contained(plane_peer.listener):
+                    plane_peer.listener.rate_changed()
+            case AllocationsChanged(plane_peer):
+                with self._contained(plane_peer.listener):
+                    plane_peer.listener.allocations_changed()
             case SpeakerChanged(bus, owner):
-                if bus.listener is not None:
-                    bus.listener.speaker_changed(owner)
+                with self._room_contained():
+                    if bus.listener is not None:
+                        bus.listener.speaker_changed(owner)
             case LevelsChanged(bus, owners):
-                if bus.listener is not None:
-                    bus.listener.levels_changed(owners)
+                with self._room_contained():
+                    if bus.listener is not None:
+                        bus.listener.levels_changed(owners)
 
     def _hear_stun(self, notice: StunArrived) -> None:
         name = stun.username(notice.data)
@@ -227,6 +244,15 @@ class Engine:
                 peer.fail()
             except Exception:
                 log.exception("and once more while it was closed", peer=peer.name)
+
+    @contextmanager
+    def _room_contained(self) -> Iterator[None]:
+        """Keep a fault of whoever listens to a room from all other rooms."""
+        try:
+            yield
+        except Exception:
+            log.exception("a fault in a room's listener")
+            self._dropped["room_faults"] += 1
 
     def _schedule(self, peer: Peer, at: float) -> None:
         self._scheduled[peer] = at

@@ -138,6 +138,8 @@ class Outgoing:
     ssrc: int
     rtx_ssrc: int | None
     source: Source
+    numbered: bool = False
+    """The receiver takes transport-wide numbers here and reports when they arrive."""
 
 
 @frozen
@@ -302,7 +304,7 @@ class Negotiation:
                     source, room_audio = room_audio, None
                 if source is not None and (carried := _carried(source, codecs)):
                     section = attrs.evolve(self._with_ssrcs(section, codecs), cname=source.cname)
-                    sending = _outgoing(section, kind, carried, source)
+                    sending = _outgoing(section, kind, carried, source, _reports_arrivals(media, carried))
                     outgoing.append(sending)
             sections.append(section)
             media_out.append(
@@ -407,7 +409,8 @@ class Negotiation:
             codecs = usable.get(section.mid or "", ())
             sections.append(attrs.evolve(section, closed=not codecs))
             if source is not None and codecs and _receives(theirs) and (carried := _carried(source, codecs)):
-                outgoing.append(_outgoing(section, source.kind, carried, source))
+                numbered = _reports_arrivals(theirs, carried)
+                outgoing.append(_outgoing(section, source.kind, carried, source, numbered))
         self._pending = None
         self._state = attrs.evolve(self._state, version=pending.version, sections=tuple(sections), remote=remote)
         return Agreement(
@@ -808,10 +811,22 @@ def _incoming(mid: str, media: Media, codecs: tuple[Codec, ...]) -> Incoming:
     return Incoming(mid, cast(Kind, media.kind), codecs, tuple(primaries), tuple(rtx.items()))
 
 
-def _outgoing(section: _Section, kind: Kind, codecs: tuple[Codec, ...], source: Source) -> Outgoing:
+def _outgoing(
+    section: _Section, kind: Kind, codecs: tuple[Codec, ...], source: Source, numbered: bool = False
+) -> Outgoing:
     assert section.mid is not None and section.ssrc is not None
     rtx_ssrc = section.rtx_ssrc if any(codec.rtx_pt is not None for codec in codecs) else None
-    return Outgoing(section.mid, kind, codecs, section.ssrc, rtx_ssrc, source)
+    return Outgoing(section.mid, kind, codecs, section.ssrc, rtx_ssrc, source, numbered)
+
+
+def _reports_arrivals(media: Media, codecs: Sequence[Codec]) -> bool:
+    """Whether the client takes the numbers of the transport-wide congestion control draft, and reports on them.
+
+    Browsers offer the feedback for Opus and not for G.711 beside it, but report whatever carries a number.
+    """
+    numbers = any(extension.uri == TWCC_URI for extension in _known_extensions(media))
+    pts = {codec.pt for codec in codecs}
+    return numbers and any("transport-cc" in codec.feedback for codec in media.codecs if codec.pt in pts)
 
 
 def _rejection(media: Media) -> Media:

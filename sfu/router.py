@@ -19,7 +19,7 @@ from sfu.ice import Path, PathRetired, PathSelected, PathValidated, Transmit
 from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, format_key, matching, stream_id
 from sfu.peer import Agree, Connected, Disagree, Endpoint, Lost, UseKeys
 from sfu.stats import InboundStream, OutboundStream, PeerStats
-from sfu.wanted import Wanted
+from sfu.wanted import VideoAllocation, Wanted
 
 SERVER: Final = "server"  # why a peer is lost: ours is the fault
 ROOM_STREAM: Final = "room"  # the msid and cname of the sound that is everybody's
@@ -37,6 +37,17 @@ class PeerListener(Protocol):
 
     def lost(self, reason: str) -> None:
         """`consent`, `closed`, `dtls`, `timeout`, or `server` for a fault of ours; the peer is closed already."""
+        ...
+
+    def video_allocations(self, allocations: Mapping[str, VideoAllocation]) -> None:
+        """What of the others' pictures goes down this connection now, by their names; all of it, when any has changed.
+
+        A change is one of the set, of a size, or of a quarter of a rate; about once a second at most.
+        """
+        ...
+
+    def available_rate(self, rate_bps: int) -> None:
+        """What the way down to this peer is thought to carry; on a change of a tenth, at most once a second."""
         ...
 
 
@@ -155,6 +166,7 @@ class Peer:
         self._cut: dict[Kind, bool] = {}
         self._shares_screen = False
         self._offered: tuple[Feed | None, ...] = ()
+        self._allocations: dict[str, VideoAllocation] = {}
         self._closed = False
 
     # ---- what signalling calls -------------------------------------------------------------------------------------
@@ -307,6 +319,34 @@ class Peer:
         if path in self.endpoint.paths:
             self._plane.add_path(path)
 
+    def rate_changed(self) -> None:
+        """The data plane thinks otherwise of the way down."""
+        rate = self._plane.available_rate
+        if rate is not None:
+            self._listener.available_rate(rate)
+
+    def allocations_changed(self) -> None:
+        """What goes down is not what was told. Of what is wanted but does not flow yet, nothing is told."""
+        if self._closed:
+            return
+        allocations: dict[str, VideoAllocation] = {}
+        for sending in self._sending.values():
+            given = sending.subscription.allocation()
+            if given is None or not sending.active or sending.want is None:
+                continue
+            receiving = self._room.publication(sending.want)
+            if receiving is None or receiving.publication.key != given[0]:
+                continue
+            _, rate, width, height = given
+            allocation = VideoAllocation(sending.outgoing.ssrc, None, rate, width or None, height or None)
+            # Whoever asks for one picture twice is told of the one that costs more.
+            former = allocations.get(sending.want.name)
+            if former is None or former.rate_bps < rate:
+                allocations[sending.want.name] = allocation
+        if allocations != self._allocations:
+            self._allocations = allocations
+            self._listener.video_allocations(allocations)
+
     def owns(self, plane_peer: PlanePeer) -> bool:
         return plane_peer is self._plane
 
@@ -404,7 +444,7 @@ class Peer:
             clock = outgoing.codecs[0].clock
             formats = self._formats(outgoing, [codec for codec in AUDIO_CODECS if codec.clock == clock])
             sending.reason = REASON_ROOM
-            sending.subscription.set_source(self._room.bus, formats, outgoing.mid, ROOM_STREAM)
+            sending.subscription.set_source(self._room.bus, formats, outgoing.mid, ROOM_STREAM, outgoing.numbered)
             return
         receiving = self._room.publication(sending.want)
         formats = {} if receiving is None else self._formats(outgoing, receiving.incoming.codecs)
@@ -414,6 +454,7 @@ class Peer:
             formats,
             outgoing.mid,
             stream_id(sending.want.name)[:32],
+            outgoing.numbered,
         )
 
     def _formats(self, outgoing: Outgoing, codecs: Sequence[Codec]) -> dict[int, tuple[int, int | None]]:

@@ -85,8 +85,8 @@ def test_late_packets_fill_their_gap() -> None:
 
 
 def test_readings_subtract_field_by_field() -> None:
-    one = Arrived(100, 110, *range(11))
-    two = Arrived(190, 210, *range(10, 21))
+    one = Arrived(100, 110, *range(12))
+    two = Arrived(190, 210, *range(10, 22))
     difference = two - one
     assert (difference.received, difference.expected, difference.lost) == (90, 100, 10)
     assert difference.loss == 0.1
@@ -207,7 +207,7 @@ def test_what_is_published_arrives_is_decrypted_and_reported(gro: bool) -> None:
     with connection(gro) as (sender, reader):
         publisher, receivers = publisher_on(sender, MID_ID, TWCC_ID), Receivers(1, srtp.ADDRESSES)
         fd, inbound, outbound = reader.addresses()
-        receivers.add(reader, fd, SSRC, 0, 5, inbound, outbound)
+        receivers.add(reader, fd, SSRC, 0, 5, inbound, outbound, TWCC_ID)
         with running(publisher, receivers):
             publisher.rate(500)
             await_frames(publisher, 50)
@@ -220,6 +220,7 @@ def test_what_is_published_arrives_is_decrypted_and_reported(gro: bool) -> None:
     assert arrived.reads == (published.frames if gro else published.packets) + arrived.rtcp
     assert arrived.rtcp >= 1  # the sender report
     assert arrived.reports >= published.receiver_reports >= 1
+    assert arrived.feedback >= published.feedback >= 1
     assert arrived.refused == arrived.strange == arrived.rtcp_refused == published.rtcp_refused == 0
     assert arrived.decrypted == pytest.approx(published.packets / 16, rel=0.1, abs=2)
     assert delays.count == arrived.decrypted

@@ -416,7 +416,7 @@ class Caller:
     def send(self, packet: rtp.Packet) -> None:
         self.send_raw(self.outbound.protect(packet.pack()))
 
-    def send_control(self, *packets: rtcp.ReceiverReport | rtcp.Nack | rtcp.Pli) -> None:
+    def send_control(self, *packets: rtcp.ReceiverReport | rtcp.Nack | rtcp.Pli | rtcp.TransportFeedback) -> None:
         self.send_raw(self.outbound.protect_rtcp(b"".join(packet.pack() for packet in packets)))
 
     def fall_silent(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import trio
 
-from sfu import Engine, MediaRoom, MediaSettings, Peer, Wanted
+from sfu import Engine, MediaRoom, MediaSettings, Peer, VideoAllocation, Wanted
 from sfu.wire import rtcp, sdp
 from tests.sfu.caller import Caller, Client, Stream
 
@@ -28,11 +28,21 @@ class Ear:
     heard: list[str] = attrs.Factory(list)
     _something: trio.Event = attrs.Factory(trio.Event)
 
+    rates: list[tuple[float, int]] = attrs.Factory(list)
+    """With the time at which each was told."""
+    allocations: list[tuple[float, dict[str, VideoAllocation]]] = attrs.Factory(list)
+
     def connected(self) -> None:
         self._hear("connected")
 
     def lost(self, reason: str) -> None:
         self._hear(reason)
+
+    def available_rate(self, rate_bps: int) -> None:
+        self.rates.append((trio.current_time(), rate_bps))
+
+    def video_allocations(self, allocations: Mapping[str, VideoAllocation]) -> None:
+        self.allocations.append((trio.current_time(), dict(allocations)))
 
     async def until(self, word: str) -> None:
         with trio.fail_after(5):

@@ -207,6 +207,20 @@ async def test_a_fault_in_one_peers_machines_ends_that_peer_only(play: Play, mon
     await play.join("dora")
 
 
+async def test_a_fault_of_a_rooms_listener_ends_nothing(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise AssertionError("an invariant does not hold")
+
+    monkeypatch.setattr(Hall, "active_speaker", broken)
+    monkeypatch.setattr(Hall, "audio_levels", broken)
+    call = await talk(play)
+    for _ in range(10):
+        await trio.sleep(0.1)
+        await call.goes_on()
+    assert play.engine.counters()["room_faults"] > 0
+    await play.join("dora")
+
+
 # ICE
 
 

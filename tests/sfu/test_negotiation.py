@@ -123,6 +123,23 @@ def test_join_of_chromium() -> None:
     assert {1: AUDIO_LEVEL_URI, 2: ABS_SEND_TIME_URI, 3: TWCC_URI, 4: MID_URI}.items() <= agreement.extensions.items()
 
 
+@pytest.mark.parametrize(
+    ("left_out", "numbered"),
+    [
+        ("nothing", [True, True]),
+        (r"a=rtcp-fb:111 transport-cc", [False, True]),
+        (r"a=rtcp-fb:\d+ transport-cc", [False, False]),
+        (r"a=extmap:\d+ " + re.escape(TWCC_URI), [False, False]),
+    ],
+)
+def test_who_reports_arrivals(left_out: str, numbered: list[bool]) -> None:
+    """It takes the extension and the feedback, on each section."""
+    subject = negotiation()
+    subject.answer(without(JOIN, left_out), {}, ROOM)
+    _, agreement = subject.answer(without(SUBSCRIBE, left_out), {"2": picture("anna", Codec(0, "VP8", 90000))}, ROOM)
+    assert numbered == [each.numbered for each in agreement.outgoing]
+
+
 @pytest.mark.parametrize("name", JOINS)
 def test_joins(name: str) -> None:
     """Whatever the client: its sound and picture come in, the room's sound goes down."""
