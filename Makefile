@@ -21,10 +21,11 @@ build: $(BUILT)
 
 test: $(TESTABLE)
 	@.ci/need $(PYTHON) browser
+	@.ci/need $(PYTHON) database
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(TESTABLE)
-	$(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+	ATRIUM_TEST_QUICK=1 $(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
 
 bench: $(TESTABLE)
 	$(BIN)/python -m benches.forward $(ARGS)

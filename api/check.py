@@ -11,6 +11,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -83,18 +84,24 @@ def _data(config: Config, data: Path) -> Iterator[Finding]:
 
 
 def _ports(config: Config) -> Iterator[Finding]:
-    yield _http(Address.parse(config.http.bind))
+    addresses = {"http": config.http.bind, "members": config.room_api.members_bind}
+    with ExitStack() as held:  # all at once, as the server does: two of them may be one address
+        for what, bind in addresses.items():
+            if bind:
+                yield _tcp(what, Address.parse(bind), held)
     yield from _media(config)
 
 
-def _http(address: Address) -> Finding:
+def _tcp(what: str, address: Address, held: ExitStack) -> Finding:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address.host, address.port))
+        probe = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address.host, address.port))
+        probe.listen(1)
     except OSError as error:
-        return Finding("http", FAIL, f"TCP {address}: {error.strerror}; {WHOSE}")
-    return Finding("http", OK, f"TCP {address} is free")
+        return Finding(what, FAIL, f"TCP {address}: {error.strerror}; {WHOSE}")
+    return Finding(what, OK, f"TCP {address} is free")
 
 
 def _media(config: Config) -> Iterator[Finding]:

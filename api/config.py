@@ -126,6 +126,14 @@ class Config:
     analytics: AnalyticsSettings = attrs.field(factory=AnalyticsSettings)
     sip: SipSettings = attrs.field(factory=SipSettings)
 
+    def __attrs_post_init__(self) -> None:
+        # The layer of this setting knows no addresses.
+        if self.room_api.members_bind:
+            try:
+                Address.parse(self.room_api.members_bind)
+            except ValueError as error:
+                raise ValueError(f"room_api.members_bind: {error}") from None
+
 
 SECTIONS: Mapping[str, type] = get_type_hints(Config)
 

@@ -42,3 +42,6 @@ class StoredDirectory:
             return users.by_device(connection, claimed)
 
         return await self._store.read(find)
+
+    async def user_called(self, destination: str) -> User | None:
+        return await self._store.read(partial(users.by_extension_or_username, called=destination))

@@ -47,6 +47,9 @@ REFUSED_CONNECTIONS: Final = 64
 EARLY_BYTES: Final = 64 * 1024
 """WebSocket bytes that may follow an upgrade before it is answered; more cuts the connection."""
 
+UNREAD_MESSAGES: Final = 1
+"""Messages of one WebSocket that are read ahead while one is being handled; the rest waits in the network."""
+
 MISSED_PONGS: Final = 2
 """Pings in a row that may go unanswered; then the connection is cut."""
 
@@ -64,6 +67,12 @@ ROOM_MEMBERS: Final = 1000
 
 PASSWORD_CHECKS_WAITING: Final = 32
 """Passwords that wait to be hashed or checked, 0.15 s each; a further one is answered 429."""
+
+PROVEN_PASSWORDS: Final = 10_000
+"""Passwords that are remembered to have been right, as MACs; the longest unused one is forgotten first."""
+
+REVOCATIONS: Final = 100_000
+"""Calls and rooms whose tokens were revoked; one more, and all tokens issued until the oldest of them are void instead."""
 
 LIMIT_MODULES = ("api.limits", "signalling.limits", "sfu.limits", "native.limits")
 

@@ -38,24 +38,31 @@ ERRORS = {
 BODY_ERRORS = (400, 408, 413, 415, 422)
 
 TEXT: Schema = {"type": "string"}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 UUID: Schema = {"type": "string", "format": "uuid"}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
 FLAG: Schema = {"type": "boolean"}
 OPTION: Schema = {"type": "boolean", "default": False}
 
+
+def _room_settings(required: str, flag: Schema) -> Schema:
+    schema = _object(
+        required,
+        name={"type": "string", "minLength": 1, "maxLength": ROOM_NAME_CHARS},
+        password={"type": ["string", "null"], "minLength": 1, "maxLength": ROOM_PASSWORD_CHARS, "writeOnly": True},
+        open=flag,
+        force_password=flag,
+        force_waiting_room=flag,
+        members={**_list(_ref("ListedUser")), "maxItems": ROOM_MEMBERS},
+    )
+    return {**schema, "additionalProperties": False}
+
+
 SCHEMAS: dict[str, Schema] = {
     "Error": _object("error", error=_object("code message", code={"type": "integer"}, message=TEXT)),
     "ListedUser": _object("user_id", user_id=UUID, admin=OPTION) | {"additionalProperties": False},
-    "NewRoom": _object(
-        "name",
-        name={"type": "string", "minLength": 1, "maxLength": ROOM_NAME_CHARS},
-        password={"type": ["string", "null"], "minLength": 1, "maxLength": ROOM_PASSWORD_CHARS, "writeOnly": True},
-        open=OPTION,
-        force_password=OPTION,
-        force_waiting_room=OPTION,
-        members={**_list(_ref("ListedUser")), "maxItems": ROOM_MEMBERS},
-    )
-    | {"additionalProperties": False},
+    "NewRoom": _room_settings("name", OPTION),
+    "RoomChange": _room_settings("", FLAG),
     "Room": _object(
         "uuid name open force_password force_waiting_room has_password members created_at updated_at",
         uuid=UUID,
@@ -68,25 +75,45 @@ SCHEMAS: dict[str, Schema] = {
         created_at=MOMENT,
         updated_at=MOMENT,
     ),
+    "Member": _object(
+        "id user name is_admin hand_raised screen_share audio_muted video_muted audio_muted_by_admin "
+        "video_muted_by_admin is_sip stream",
+        id=TEXT,
+        user=TEXT_OR_NULL,
+        name=TEXT,
+        is_admin=FLAG,
+        hand_raised=FLAG,
+        screen_share=FLAG,
+        audio_muted=FLAG,
+        video_muted=FLAG,
+        audio_muted_by_admin=FLAG,
+        video_muted_by_admin=FLAG,
+        is_sip=FLAG,
+        stream={**TEXT, "description": "The stream id of the member's media in SDP (msid)"},
+    ),
     "LiveMember": _object(
-        "id name user dialect is_admin since audio_muted video_muted streams",
+        "id name user dialect is_admin since audio_muted video_muted audio_muted_by_admin video_muted_by_admin streams",
         id=TEXT,
         name=TEXT,
-        user={"type": ["string", "null"]},
+        user=TEXT_OR_NULL,
         dialect=TEXT,
         is_admin=FLAG,
         since=MOMENT,
         audio_muted=FLAG,
         video_muted=FLAG,
+        audio_muted_by_admin=FLAG,
+        video_muted_by_admin=FLAG,
         streams=_list({"type": "object"}),
     ),
+    "LiveParty": _object("id name user since", id=TEXT, name=TEXT, user=TEXT_OR_NULL, since=MOMENT),
     "LiveRoom": _object(
-        "id name temporary since members",
+        "id name temporary since members waiting",
         id=TEXT,
         name=TEXT,
         temporary=FLAG,
         since=MOMENT,
         members=_list(_ref("LiveMember")),
+        waiting=_list(_ref("LiveParty")),
     ),
     "Status": _object("status", status=TEXT),
 }
@@ -109,7 +136,21 @@ def document(version: str) -> Schema:
             "/v1/rooms/{room_uuid}": {
                 "parameters": [_parameter("room_uuid")],
                 "get": _operation("One persistent room", {200: _object("room", room=_ref("Room"))}, errors=(404,)),
+                "put": _operation(
+                    "Change a room: an absent key keeps its value, a null password removes it",
+                    {200: _object("room", room=_ref("Room"))},
+                    errors=(*BODY_ERRORS, 404, 429),
+                    body=_object("room", room=_ref("RoomChange")),
+                ),
                 "delete": _operation("Remove a room and end it if it is live", {204: None}, errors=(404,)),
+            },
+            "/v1/rooms/{room_uuid}/members": {
+                "parameters": [_parameter("room_uuid")],
+                "get": _operation(
+                    "Who is in a room now, be it persistent or temporary",
+                    {200: _object("members", members=_list(_ref("Member")))},
+                    errors=(404,),
+                ),
             },
             "/v1/live/rooms": {
                 "get": _operation("The rooms that are live", {200: _object(rooms=_list(_ref("LiveRoom")))}),

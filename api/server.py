@@ -1,9 +1,10 @@
 """The composition root: configuration in, a running server out, and its end in order.
 
-Nurseries nest by life time: engine > rooms > http. At start each layer is up before the one above it; at the end
+Nurseries nest by life time: store > engine > rooms > http. At start each layer is up before the one above it; at the end
 
 1. the first SIGTERM or SIGINT: `/readyz` turns 503, rooms drain for at most [http] drain_deadline_s while calls go on;
-2. HTTP stops accepting, then rooms, engine and store end. A second signal skips the waiting of 1.
+2. HTTP stops accepting, then rooms and engine end, and what they left to write is written. A second signal skips the
+   waiting of 1.
 
 While it runs, `DIR/server.json` (0600) tells local commands where the server is and lets them in.
 """
@@ -42,6 +43,7 @@ from api.gate import Gate, Proxies
 from api.keyring import Keyring, make_private
 from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
 from api.passwords import PasswordChecks
+from api.revocations import Revocations
 from api.services import Engine, Readiness, Services
 from api.store import Database, Store, rooms
 from api.tokens import RoomTokens
@@ -104,6 +106,14 @@ def make_app(services: Services) -> QuartTrio:
     return app
 
 
+def make_members_app(services: Services) -> QuartTrio:
+    """What [room_api] members_bind serves: one route, and 404 for everything else."""
+    app = QuartTrio("members", static_folder=None)
+    http.mount(app, services)
+    room_api.mount_members(app, services)
+    return app
+
+
 async def serve(
     config: Config,
     directory: Path,
@@ -137,42 +147,52 @@ async def _serve_from(
     proxies = Proxies(config.http.trusted_proxies)
     stored = StoredDirectory(store, keyring, passwords)
     engine = engine_factory(config.media)
+    revocations = await Revocations.open(store, config.room_api.token_ttl_s)
+    tokens = RoomTokens(keyring.derive(TOKENS), config.room_api.token_ttl_s, revocations)
     services = Services(
         config=config,
         store=store,
         keyring=keyring,
         passwords=passwords,
         directory=stored,
-        tokens=RoomTokens(keyring.derive(TOKENS), config.room_api.token_ttl_s),
+        tokens=tokens,
         engine=engine,
-        rooms=Rooms(engine, stored, config.room_api),
+        rooms=Rooms(engine, stored, tokens, config.room_api),
         connections=containment.Connections(proxies),
         readiness=Readiness(),
         local_key=secrets.token_urlsafe(32),
     )
     containment.install(services.connections)
-    app = Gate(make_app(services), proxies)
+    listeners = {"http.bind": (config.http.bind, make_app(services))}
+    if config.room_api.members_bind:
+        listeners["room_api.members_bind"] = (config.room_api.members_bind, make_members_app(services))
     stop_http = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as engine_nursery:
-            try:
-                await engine_nursery.start(engine.run)
-            except (OSError, ValueError) as error:
-                raise StartError(f"media: {error}") from None
-            async with trio.open_nursery() as rooms_nursery:
-                await rooms_nursery.start(services.rooms.run)
-                async with trio.open_nursery() as http_nursery:
-                    address = await http_nursery.start(_serve_http, app, config, stop_http)
-                    ready = Ready(_reachable(address), tuple(engine.media))
-                    with _ServerFile(directory, ready.http, services.local_key):
-                        announce(ready)
-                        if demo:
-                            log.info("open this page in two tabs", page=f"{ready.http}/meet/{DEMO_ROOM}")
-                        await anext(signals)
-                        await _drain(services, signals)
-                    stop_http.set()
-                rooms_nursery.cancel_scope.cancel()
-            engine_nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as store_nursery:
+            await store_nursery.start(revocations.run)
+            async with trio.open_nursery() as engine_nursery:
+                try:
+                    await engine_nursery.start(engine.run)
+                except (OSError, ValueError) as error:
+                    raise StartError(f"media: {error}") from None
+                async with trio.open_nursery() as rooms_nursery:
+                    await rooms_nursery.start(services.rooms.run)
+                    async with trio.open_nursery() as http_nursery:
+                        addresses = [
+                            await http_nursery.start(_serve_http, Gate(app, proxies), config, key, bind, stop_http)
+                            for key, (bind, app) in listeners.items()
+                        ]
+                        ready = Ready(_reachable(addresses[0]), tuple(engine.media))
+                        with _ServerFile(directory, ready.http, services.local_key):
+                            announce(ready)
+                            if demo:
+                                log.info("open this page in two tabs", page=f"{ready.http}/meet/{DEMO_ROOM}")
+                            await anext(signals)
+                            await _drain(services, signals)
+                        stop_http.set()
+                    rooms_nursery.cancel_scope.cancel()
+                engine_nursery.cancel_scope.cancel()
+            store_nursery.cancel_scope.cancel()
 
 
 async def _drain(services: Services, signals: AsyncIterator[int]) -> None:
@@ -194,11 +214,13 @@ async def _drain(services: Services, signals: AsyncIterator[int]) -> None:
 async def _serve_http(
     app: Gate,
     config: Config,
+    key: str,
+    bind: str,
     stop: trio.Event,
     *,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop`; has started with the bound address as a URL."""
+    """Serve on `bind`, the value of the setting `key`, until `stop`; has started with the bound address as a URL."""
     settings = HypercornConfig()
     settings.certfile = config.http.tls_cert or None
     settings.keyfile = config.http.tls_key or None
@@ -215,7 +237,7 @@ async def _serve_http(
         settings.create_ssl_context()
     except OSError as error:  # what ssl raises is one
         raise StartError(f"http.tls_cert, http.tls_key: {error}") from None
-    with _listening(Address.parse(config.http.bind)) as listener:
+    with _listening(key, Address.parse(bind)) as listener:
         sockets = Sockets([listener], [], []) if settings.ssl_enabled else Sockets([], [listener], [])
         async with trio.open_nursery() as nursery:
             serving = partial(worker_serve, ASGIWrapper(cast(ASGIFramework, app)), settings, sockets=sockets)
@@ -223,7 +245,7 @@ async def _serve_http(
             task_status.started(url)
 
 
-def _listening(bind: Address) -> socket.socket:
+def _listening(key: str, bind: Address) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in bind.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -234,7 +256,7 @@ def _listening(bind: Address) -> socket.socket:
     except OSError as error:
         listener.close()
         what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror or error}"
-        raise StartError(f"http.bind: {bind} {what}") from None
+        raise StartError(f"{key}: {bind} {what}") from None
     return listener
 
 

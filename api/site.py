@@ -90,6 +90,8 @@ def mount(app: QuartTrio, services: Services) -> None:
 
 async def _room(services: Services, room: str) -> tuple[str, str] | None:
     """Uuid and name of the room that a path means: a uuid, else the oldest persistent room of that name."""
+    if "\0" in room:  # PostgreSQL takes none, not even to compare with
+        return None
     record = await services.store.read(partial(rooms.by_uuid, room=room.lower()))
     if record is None:
         for live in services.rooms.snapshot():

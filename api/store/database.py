@@ -1,8 +1,9 @@
 """One database: SQLite in the data directory, or what [store] url names. Synchronous; for commands and for threads.
 
 Rules. A write is one transaction that takes its lock when it begins, and when `write` returns it is on disk: what was
-acknowledged survives kill -9 and, SQLite syncing each commit, a power cut. Reads never wait for writes (WAL). Several
-processes may share the database: commands write while the server runs.
+acknowledged survives kill -9 and, SQLite syncing each commit, a power cut. A read sees one state of the database, however
+many questions it asks, and never waits for writes (WAL). Several processes may share the database: commands write while
+the server runs.
 
 Migrations run on opening, in one transaction under a lock, so that two processes that start at once make one step each.
 """
@@ -42,8 +43,11 @@ class Database:
             raise StoreError(f"store.url: {error}") from None
         try:
             self._migrate()
-        except DBAPIError as error:
-            raise StoreError(f"{self}: {error.orig}") from None
+        except BaseException as error:
+            self.close()
+            if isinstance(error, DBAPIError):
+                raise StoreError(f"{self}: {error.orig}") from None
+            raise
 
     def __str__(self) -> str:
         return self._url.render_as_string(hide_password=True)
@@ -53,7 +57,9 @@ class Database:
         return self._url.get_backend_name() == "sqlite"
 
     def read(self, query: Callable[[sa.Connection], T]) -> T:
-        with self._engine.connect() as connection:
+        # PostgreSQL shows each statement a state of its own unless told otherwise; SQLite knows no other way.
+        one_state = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._engine.connect().execution_options(**one_state) as connection:
             return query(connection)
 
     def write(self, change: Callable[[sa.Connection], T]) -> T:
@@ -65,10 +71,7 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self) -> None:
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        script = ScriptDirectory.from_config(config)
+        script = ScriptDirectory.from_config(_alembic())
         head = script.get_current_head()
 
         def at_head(connection: sa.Connection) -> bool:
@@ -81,11 +84,24 @@ class Database:
             if not self._sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             if not at_head(connection):
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                migrate(connection)
 
         if not self.read(at_head):
             self.write(upgrade)
+
+
+def migrate(connection: sa.Connection, revision: str = "head") -> None:
+    """The steps up to `revision`, in the transaction of the caller."""
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _alembic() -> AlembicConfig:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

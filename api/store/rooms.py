@@ -36,12 +36,7 @@ def add(
         )
         .returning(rooms.c.number)
     ).scalar_one()
-    listed = [
-        {"room_number": number, "user_id": member.user_id, "admin": member.admin, "position": position}
-        for position, member in enumerate(members)
-    ]
-    if listed:
-        connection.execute(sa.insert(room_members), listed)
+    _list(connection, number, members)
     (record,) = _records(connection, rooms.c.number == number)
     return record
 
@@ -64,8 +59,55 @@ def password_hash(connection: sa.Connection, room: str) -> str | None:
     return connection.execute(sa.select(rooms.c.password_hash).where(rooms.c.uuid == room)).scalar_one_or_none()
 
 
+def for_change(connection: sa.Connection, room: str) -> RoomRecord | None:
+    """As it is now and will be until this transaction changes it."""
+    if connection.execute(sa.select(rooms.c.number).where(rooms.c.uuid == room).with_for_update()).first() is None:
+        return None
+    return by_uuid(connection, room)
+
+
+def change(
+    connection: sa.Connection,
+    room: str,
+    *,
+    name: str,
+    open: bool,
+    force_password: bool,
+    force_waiting_room: bool,
+    members: Iterable[ListedUser],
+) -> None:
+    """Everything but the password of a room that is there."""
+    number = connection.execute(
+        sa.update(rooms)
+        .where(rooms.c.uuid == room)
+        .values(
+            name=name,
+            open=open,
+            force_password=force_password,
+            force_waiting_room=force_waiting_room,
+            updated_at=datetime.now(UTC),
+        )
+        .returning(rooms.c.number)
+    ).scalar_one()
+    connection.execute(sa.delete(room_members).where(room_members.c.room_number == number))
+    _list(connection, number, members)
+
+
+def set_password(connection: sa.Connection, room: str, password_hash: str | None) -> None:
+    connection.execute(sa.update(rooms).where(rooms.c.uuid == room).values(password_hash=password_hash))
+
+
 def remove(connection: sa.Connection, room: str) -> bool:
     return connection.execute(sa.delete(rooms).where(rooms.c.uuid == room)).rowcount == 1
+
+
+def _list(connection: sa.Connection, number: int, members: Iterable[ListedUser]) -> None:
+    rows = [
+        {"room_number": number, "user_id": member.user_id, "admin": member.admin, "position": position}
+        for position, member in enumerate(members)
+    ]
+    if rows:
+        connection.execute(sa.insert(room_members), rows)
 
 
 def _records(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[RoomRecord]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -100,4 +101,26 @@ keys = Table(
     Column("name", String(128), nullable=False),
     Column("key_mac", LargeBinary, nullable=False, unique=True),
     Column("created_at", Moment, nullable=False),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    # Tokens are of use only while their room is there.
+    Column("room", String(36), ForeignKey("rooms.uuid", ondelete="CASCADE"), primary_key=True),
+    # Empty: of the whole room.
+    Column("call_id", String(128), primary_key=True),
+    # Seconds since the epoch, as in the tokens: they are compared with those to the last bit.
+    Column("revoked_at", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("uninvited", Boolean, nullable=False),
+)
+
+# One row: how long the tokens of this installation live.
+token_terms = Table(
+    "token_terms",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ttl_s", Double, nullable=False),
+    Column("horizon", Double, nullable=False),
 )

@@ -77,6 +77,14 @@ def by_device(connection: sa.Connection, device: Device) -> User | None:
     return None if row is None else _user(row)
 
 
+def by_extension_or_username(connection: sa.Connection, called: str) -> User | None:
+    """A name of digits is found only if it is nobody's extension."""
+    matching = (users.c.extension == called) | (users.c.username == called)
+    first = sa.case((users.c.extension == called, 0), else_=1)
+    row = connection.execute(sa.select(users).where(matching).order_by(first)).first()
+    return None if row is None else _user(row)
+
+
 def remove(connection: sa.Connection, who: str) -> bool:
     """Remove the user of this id or username."""
     return connection.execute(sa.delete(users).where((users.c.id == who) | (users.c.username == who))).rowcount > 0

@@ -1,4 +1,4 @@
-"""Fixtures: a directory, a server in this process and one in its own, and what clients of them need."""
+"""Fixtures: a directory, databases, a server in this process and one in its own, and what clients of them need."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,17 +16,60 @@ from typing import Any
 import attrs
 import httpx
 import pytest
+import sqlalchemy as sa
 import trio
 import trio_websocket
 
 from api.config import Config, HttpSettings
 from api.http import BEARER_KEYS
 from api.keyring import Keyring
+from api.passwords import hashed
 from api.server import Ready, serve
-from api.store import Database, keys
+from api.store import Database, keys, users
+from signalling.settings import RoomApiSettings
+from tests.api import postgresql
 from tests.api.fakes import FakeEngine
 
 ROOT = Path(__file__).parents[2]
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+# Each database that the storage is tried on, besides others that are there already, as URLs.
+DATABASES = [SQLITE, POSTGRESQL, *os.environ.get("ATRIUM_TEST_STORE_URLS", "").split()]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.Cluster]:
+    if "ATRIUM_TEST_QUICK" in os.environ:
+        pytest.skip("make test-quick starts no database server; make test does")
+    bin = postgresql.programs()
+    if bin is None:
+        pytest.skip("PostgreSQL is not installed; make test installs it")
+    with postgresql.cluster(bin) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=DATABASES, ids=lambda database: database.partition(":")[0])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """[store] url of an empty database, of each kind in turn."""
+    match request.param:
+        case "sqlite":
+            yield ""
+        case "postgresql":
+            with request.getfixturevalue("cluster").database() as url:
+                yield url
+        case url:
+            _empty(url)
+            yield url
+
+
+def _empty(url: str) -> None:
+    """A server keeps what the last test wrote."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        found = sa.MetaData()
+        found.reflect(connection)
+        found.drop_all(connection)
+    engine.dispose()
 
 
 def make_key(directory: Path, url: str = "") -> str:
@@ -35,6 +79,15 @@ def make_key(directory: Path, url: str = "") -> str:
     database.write(partial(keys.add, name="test", key_mac=Keyring.open(directory).mac(BEARER_KEYS, key)))
     database.close()
     return key
+
+
+def make_user(directory: Path, username: str, password: str = "p") -> str:
+    """A user, as `atrium user add` makes them; the id."""
+    database = Database(directory)
+    add = partial(users.add, username=username, password_hash=hashed(password), sip_realm="r", sip_digests=b"")
+    user = database.write(add)
+    database.close()
+    return user.id
 
 
 @attrs.frozen
@@ -70,22 +123,52 @@ async def websocket(address: tuple[str, int]) -> AsyncIterator[trio_websocket.We
         nursery.cancel_scope.cancel()
 
 
+class Caller:
+    """A client of the Room API: asks and is answered, and is told what it did not ask for."""
+
+    def __init__(self, connection: trio_websocket.WebSocketConnection) -> None:
+        self._connection = connection
+        self._told: deque[dict[str, Any]] = deque()
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The answer: an object with `result` or `error`."""
+        await self._connection.send_message(json.dumps({"id": "1", "method": method, "params": params}))
+        while "id" not in (message := await self._receive()):
+            self._told.append(message)
+        return message
+
+    async def told(self) -> dict[str, Any]:
+        """The next notification."""
+        return self._told.popleft() if self._told else await self._receive()
+
+    async def enter(self, room: str, call: str, **params: Any) -> str:
+        """Authenticate and join; the auth token."""
+        token: str = (await self.ask("authenticate", room=room, call_id=call, **params))["result"]["auth_token"]
+        answer = await self.join(token)
+        assert "result" in answer, answer
+        return token
+
+    async def join(self, token: str) -> dict[str, Any]:
+        return await self.ask("join_room", auth_token=token, sdp="v=0", audio_muted=False, video_muted=False)
+
+    async def _receive(self) -> dict[str, Any]:
+        with trio.fail_after(10):
+            message: dict[str, Any] = json.loads(await self._connection.get_message())
+        return message
+
+
+@asynccontextmanager
+async def caller(url: str) -> AsyncIterator[Caller]:
+    where = httpx.URL(url)
+    async with websocket((where.host, where.port or 0)) as connection:
+        yield Caller(connection)
+
+
 async def join_demo(server: Server, connection: trio_websocket.WebSocketConnection, call: str, name: str) -> str:
     """Join the demo room; its uuid."""
     async with server.client() as client:
         room: str = (await client.get("/v1/rooms")).json()["rooms"][0]["uuid"]
-
-    async def ask(method: str, **params: Any) -> dict[str, Any]:
-        await connection.send_message(json.dumps({"id": "1", "method": method, "params": params}))
-        with trio.fail_after(5):
-            while True:
-                answer: dict[str, Any] = json.loads(await connection.get_message())
-                if "id" in answer:
-                    return answer
-
-    token = (await ask("authenticate", room=room, call_id=call, display_name=name))["result"]["auth_token"]
-    answer = await ask("join_room", auth_token=token, sdp="v=0", audio_muted=False, video_muted=False)
-    assert "result" in answer, answer
+    await Caller(connection).enter(room, call, display_name=name)
     return room
 
 
@@ -96,13 +179,21 @@ def http_settings() -> HttpSettings:
 
 
 @pytest.fixture
-async def server(tmp_path: Path, http_settings: HttpSettings) -> AsyncIterator[Server]:
+def room_api_settings() -> RoomApiSettings:
+    """The same."""
+    return RoomApiSettings()
+
+
+@pytest.fixture
+async def server(
+    tmp_path: Path, http_settings: HttpSettings, room_api_settings: RoomApiSettings
+) -> AsyncIterator[Server]:
     """A server in this process."""
     key = make_key(tmp_path)
     send, receive = trio.open_memory_channel[Ready](1)
     async with trio.open_nursery() as nursery:
         start = partial(serve, engine_factory=FakeEngine, demo=True, announce=send.send_nowait)
-        nursery.start_soon(start, Config(http=http_settings), tmp_path)
+        nursery.start_soon(start, Config(http=http_settings, room_api=room_api_settings), tmp_path)
         with trio.fail_after(10):
             ready = await receive.receive()
         yield Server(ready.http, tmp_path, key)

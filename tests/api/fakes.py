@@ -24,6 +24,9 @@ class FakePeer:
     def cut(self, kind: str, cut: bool) -> None:
         pass
 
+    def share_screen(self, sharing: bool) -> None:
+        pass
+
     def stats(self) -> FakeStats:
         return FakeStats()
 

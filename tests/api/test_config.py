@@ -60,6 +60,10 @@ def test_the_section_with_an_underscore_is_found_in_the_environment() -> None:
         ("[http]\ntrusted_proxies = ['localhost']\n", "'localhost' is neither an address nor a network"),
         ("[http]\ntls_cert = 'a.pem'\n", "http: tls_cert and tls_key are given together"),
         ("[media]\nworkers = 1.5\n", "media.workers: must be a whole number"),
+        ("[room_api]\nmembers_bind = ':8080'\n", "room_api.members_bind: ':8080' is not HOST:PORT"),
+        ("[room_api]\ninvite_timeout_s = 0\n", "invite_timeout_s"),
+        ("[room_api]\nregistration_ttl_s = -1\n", "registration_ttl_s"),
+        ("[room_api]\ntoken_ttl_s = 0\n", "token_ttl_s"),
         ("[http\n", "not TOML"),
     ],
 )

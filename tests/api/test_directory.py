@@ -1,21 +1,17 @@
 """Rooms and users as signalling sees them."""
 
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-import trio
-import trio.testing
 
 from api import passwords
 from api.directory import DEVICE_TOKENS, StoredDirectory
 from api.keyring import Keyring
-from api.limits import PASSWORD_CHECKS_WAITING
 from api.passwords import PasswordChecks
 from api.store import Database, Store, rooms, users
-from signalling.room.errors import TooMany
+from signalling.ports import User
 
 KEYRING = Keyring(bytes(32))
 
@@ -64,26 +60,17 @@ async def test_a_user_proves_itself_by_password_or_device(directory: StoredDirec
     assert await directory.user_by_device("tablet", "token") is None
 
 
-async def test_so_many_passwords_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    release = threading.Event()
-    monkeypatch.setattr(passwords, "matches", lambda password, stored: release.wait(10))
-    checks = PasswordChecks()
-    async with trio.open_nursery() as nursery:
-        try:
-            for _ in range(1 + PASSWORD_CHECKS_WAITING):
-                nursery.start_soon(checks.matches, "x", None)
-            await trio.testing.wait_all_tasks_blocked()
-            with pytest.raises(TooMany):
-                await checks.matches("x", None)
-            with pytest.raises(TooMany):
-                await checks.hashed("x")
-        finally:
-            release.set()
-    assert await checks.matches("x", None)
+async def test_who_is_called_is_found_by_extension_then_by_name(directory: StoredDirectory, database: Database) -> None:
+    def add(username: str, extension: str | None) -> User:
+        return database.write(
+            partial(users.add, username=username, extension=extension, password_hash="", sip_realm="r", sip_digests=b"")
+        )
 
-
-def test_sip_digests_are_those_of_the_rfc() -> None:
-    """RFC 7616 3.9.1 gives user, realm and password; HA1 is what its responses are computed from."""
-    digests = passwords.sip_digests("Mufasa", "http-auth@example.org", "Circle of Life")
-    assert digests[:16].hex() == "3d78807defe7de2157e2b0b6573a855f"
-    assert digests[16:].hex() == "7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232"
+    ann, number = add("ann", "1001"), add("1001", "1002")
+    carl = add("carl", None)
+    assert await directory.user_called("1001") == ann
+    assert await directory.user_called("1002") == number
+    assert await directory.user_called("ann") == ann
+    assert await directory.user_called("carl") == carl
+    assert await directory.user_called("1003") is None
+    assert await directory.user_called("Ann") is None

@@ -1,4 +1,4 @@
-"""The composition root: what it leaves in its directory, how it ends, and what outlives kill -9."""
+"""The composition root: what it leaves in its directory, and how it ends. What outlives kill -9 is test_crash's."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import trio_websocket
 from api.keyring import SECRET_FILE
 from api.server import LOCK_FILE, SERVER_FILE, _reachable
 from api.store.database import SQLITE_FILE
-from tests.api.conftest import ROOT, Process, Server, atrium, join_demo, make_key, websocket
+from tests.api.conftest import ROOT, Process, Server, atrium, caller, join_demo, make_key, make_user, websocket
 
 Start = Callable[..., Process]
 
@@ -63,23 +63,6 @@ def test_the_demo_room_is_made_once(tmp_path: Path, start: Start) -> None:
     assert (room["name"], room["open"]) == ("demo", True)
 
 
-def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, start: Start) -> None:
-    user = json.loads(
-        atrium("user", "add", "--username", "ann", "--password", "p", "--json", "--data", str(tmp_path)).stdout
-    )
-    process = start()
-    key = json.loads(atrium("key", "add", "--name", "ops", "--json", "--data", str(tmp_path)).stdout)["key"]
-    with authorized(process.url, key) as client:
-        made = [client.post("/v1/rooms", json={"room": {"name": str(n)}}).json()["room"] for n in range(5)]
-        process.kill()
-    assert (tmp_path / SERVER_FILE).exists()
-    again = start()
-    with authorized(again.url, key) as client:
-        assert client.get("/v1/rooms").json()["rooms"] == made
-    (listed,) = json.loads(atrium("user", "list", "--json", "--data", str(tmp_path)).stdout)
-    assert listed["id"] == user["id"]
-
-
 def test_a_second_server_on_a_directory_is_refused(tmp_path: Path, start: Start) -> None:
     process = start()
     written = (tmp_path / SERVER_FILE).read_bytes()
@@ -116,6 +99,27 @@ async def test_a_signal_drains_then_closes_sockets_with_1012(start: Start) -> No
     assert closed.value.reason is not None
     assert closed.value.reason.code == 1012
     assert await trio.to_thread.run_sync(process.popen.wait, 10) == 0
+
+
+async def test_an_invitation_that_is_over_is_over_for_the_next_server_too(tmp_path: Path, start: Start) -> None:
+    """Nobody waits for its token's end to be stored; a server that is stopped stores it all the same."""
+    key = make_key(tmp_path)
+    ann, _ = (make_user(tmp_path, name) for name in ("ann", "bob"))
+    process = await trio.to_thread.run_sync(start)
+    wanted = {"name": "x", "members": [{"user_id": ann, "admin": True}]}
+    with authorized(process.url, key) as client:
+        room = client.post("/v1/rooms", json={"room": wanted}).json()["room"]["uuid"]
+    async with caller(process.url) as ann_calls, caller(process.url) as bob_calls:
+        await bob_calls.ask("register_room_api", username="bob", password="p")
+        await ann_calls.enter(room, "c-ann", username="ann", password="p")
+        await ann_calls.ask("invite_exten", extens=["bob"])
+        invite = (await bob_calls.told())["params"]
+        assert "result" in await bob_calls.ask("room_invite_reject", room=room, call_id=invite["call_id"])
+        await ann_calls.ask("leave_room")
+    assert await trio.to_thread.run_sync(process.stop) == 0
+    again = await trio.to_thread.run_sync(start)
+    async with caller(again.url) as bob_calls:
+        assert (await bob_calls.join(invite["auth_token"]))["error"]["code"] == 410
 
 
 async def test_ready_is_503_while_draining(server: Server) -> None:
