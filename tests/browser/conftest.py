@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trio
 
-from tests.browser.chromium import Chromium, open_chromium
+from tests.browser.chromium import Chromium, connect, run_chromium
 
 ROOT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 15.0
@@ -81,10 +81,35 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         log.close()
 
 
+@attrs.frozen
+class Account:
+    id: str
+    username: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def ada(server: Server) -> Account:
+    """Whom tests make an administrator of their rooms."""
+    return Account(server.make_user("ada", "right horse"), "ada", "right horse")
+
+
+@pytest.fixture(scope="session")
+def dora(server: Server) -> Account:
+    """Somebody with an account."""
+    return Account(server.make_user("dora", "left goose"), "dora", "left goose")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with run_chromium(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
+
+
 @pytest.fixture
-async def chromium(tmp_path: Path) -> AsyncIterator[Chromium]:
-    async with open_chromium(tmp_path) as browser:
-        yield browser
+async def chromium(browser: str) -> AsyncIterator[Chromium]:
+    async with connect(browser) as connection:
+        yield connection
 
 
 class Relay:

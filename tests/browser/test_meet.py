@@ -7,38 +7,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.browser.chromium import (
-    ANNA,
-    BOB,
-    CARLA,
-    Chromium,
-    Member,
-    Page,
-    open_chromium,
-    open_member,
-)
+from tests.browser.chromium import Chromium, Page, open_chromium
 from tests.browser.conftest import Relay, Server
+from tests.browser.member import ANNA, BOB, CARLA, Member, faults, line, open_member
 
 PHONE = (390, 844)
 NARROW = (320, 640)
-
-
-async def line(page: Page, words: str, timeout_s: float = 10.0) -> None:
-    """Waits until the line at the top says so."""
-    await page.wait_for(
-        f"!document.getElementById('line').hidden && document.getElementById('line').textContent.includes({words!r})",
-        timeout_s,
-    )
-
-
-def faults(page: Page) -> list[str]:
-    """What the page complained of: exceptions, refusals by its security policy, files that are not there."""
-    return [text for text in page.console if text.startswith(("exception", "error", "warning"))]
-
-
-async def tile_is(page: Page, member_id: str, css_class: str, present: bool = True, timeout_s: float = 10.0) -> None:
-    found = f"document.querySelector('[data-member=\"{member_id}\"]')?.classList.contains({css_class!r})"
-    await page.wait_for(f"{found} === {json.dumps(present)}", timeout_s)
 
 
 async def scrolls_sideways(page: Page) -> bool:
@@ -59,12 +33,12 @@ async def test_three_members_see_and_hear_each_other(server: Server, chromium: C
         pictures = await member.pictures()
         assert set(pictures) == set(ids)
         for other, other_id in zip(members, ids, strict=True):
-            await tile_is(member.page, other_id, "pictured")
+            await member.tile_is(other_id, "pictured")
             assert other.guise.looks_like(pictures[other_id]["colour"]), (member.guise.name, other.guise.name)
     for speaker, speaker_id in zip(members, ids, strict=True):
         await speaker.speak(True)
         for member in members:
-            await tile_is(member.page, speaker_id, "speaking")
+            await member.tile_is(speaker_id, "speaking")
             heard = await member.hears(ANNA, BOB, CARLA)
             wanted = {guise.name: guise is speaker.guise and member is not speaker for guise in (ANNA, BOB, CARLA)}
             assert heard == wanted, f"{member.guise.name} while {speaker.guise.name} speaks"
@@ -83,19 +57,17 @@ async def test_mute_and_camera_buttons_act_on_the_others(server: Server, chromiu
     assert await anna.hears(BOB) == {"Bob": True}
 
     await bob.page.click(".bar [data-toggle=audio]")
-    await tile_is(anna.page, bob_id, "silent")
+    await anna.tile_is(bob_id, "silent")
     assert await anna.hears(BOB) == {"Bob": False}
     await bob.page.press("m")  # the keyboard does it too
-    await tile_is(anna.page, bob_id, "silent", False)
+    await anna.tile_is(bob_id, "silent", False)
     assert await anna.hears(BOB) == {"Bob": True}
 
     await bob.page.click(".bar [data-toggle=video]")
-    await tile_is(anna.page, bob_id, "pictured", False)
-    assert (
-        await anna.page.evaluate(f"document.querySelector('[data-member=\"{bob_id}\"]').ariaLabel") == "Bob, camera off"
-    )
+    await anna.tile_is(bob_id, "pictured", False)
+    await anna.tile_says(bob_id, "Bob, camera off")
     await bob.page.click(".bar [data-toggle=video]")
-    await tile_is(anna.page, bob_id, "pictured")
+    await anna.tile_is(bob_id, "pictured")
     await anna.wait_for_frames(bob_id)
     assert BOB.looks_like((await anna.pictures())[bob_id]["colour"])
 
@@ -109,12 +81,12 @@ async def test_who_enters_with_everything_off_can_turn_it_on(server: Server, chr
     anna_id, bob_id = await anna.joined(), await bob.joined()
     assert await bob.hears(ANNA) == {"Anna": True}  # the audience hears
     await bob.wait_for_frames(anna_id)
-    await tile_is(anna.page, bob_id, "silent")
+    await anna.tile_is(bob_id, "silent")
     for button in ("audio", "video"):
         await bob.page.click(f".bar [data-toggle={button}]")
-    await tile_is(anna.page, bob_id, "silent", False)
+    await anna.tile_is(bob_id, "silent", False)
     await anna.wait_for_frames(bob_id)
-    await tile_is(anna.page, bob_id, "pictured")
+    await anna.tile_is(bob_id, "pictured")
     assert await anna.hears(BOB) == {"Bob": True}
 
 
@@ -133,7 +105,7 @@ async def test_leaving_and_the_section_that_serves_the_next(server: Server, chro
     carla = await open_member(chromium, address, CARLA)
     carla_id = await carla.joined()
     await anna.wait_for_frames(carla_id)
-    await tile_is(anna.page, carla_id, "pictured")
+    await anna.tile_is(carla_id, "pictured")
     assert CARLA.looks_like((await anna.pictures())[carla_id]["colour"])
     sections = await anna.page.evaluate("member.connections.at(-1).getTransceivers().length")
     assert sections == 3  # audio, video, and the one that was Bob's
@@ -158,7 +130,7 @@ async def test_a_lost_socket_is_not_a_leave(server: Server, chromium: Chromium, 
     await bob.page.wait_for("document.getElementById('line').hidden")
     await anna.wait_for_frames(bob_id)
     await bob.wait_for_frames(anna_id)
-    await tile_is(anna.page, bob_id, "pictured")
+    await anna.tile_is(bob_id, "pictured")
     assert anna.page.heard("member_leave_room") == []
     assert len(anna.page.heard("member_join_room")) == 1
 
@@ -223,7 +195,7 @@ async def test_a_socket_that_opens_during_an_arrival_is_not_forgotten(
     await page.evaluate("goOn()")
     await anna.wait_for_frames(await bob.joined())
     await bob.page.click(".bar [data-toggle=audio]")  # a socket that has not joined would be a stranger's
-    await tile_is(anna.page, await bob.joined(), "silent")
+    await anna.tile_is(await bob.joined(), "silent")
 
 
 async def test_sound_and_picture_arrive_together(server: Server, chromium: Chromium) -> None:
@@ -278,30 +250,6 @@ async def test_a_missing_camera_is_said(server: Server, chromium: Chromium) -> N
     await line(page, "No camera and microphone was found")
 
 
-async def test_a_closed_room_asks_who_one_is(server: Server, chromium: Chromium) -> None:
-    """A wrong password is told so; the right one of a listed user opens the room."""
-    user = server.make_user("dora", "right horse")
-    room = server.make_room(open=False, members=[{"user_id": user, "admin": False}])
-    page = await chromium.open(f"{server.page(room)}?name=Dora&join=1", script=CARLA.script())
-    await page.wait_for("!document.getElementById('signin').hidden && atrium.state === 'lobby'")
-    assert "closed" in await page.evaluate("document.getElementById('door-title').textContent")
-    await page.type("#username", "dora")
-    await page.type("#password", "wrong horse")
-    await page.press("Enter")
-    await page.wait_for("document.getElementById('door-hint').textContent.includes('not right')")
-    await page.type("#password", "right horse")
-    await page.press("Enter")
-    await Member(page, CARLA).joined()
-
-
-async def test_a_rooms_password_opens_it_too(server: Server, chromium: Chromium) -> None:
-    room = server.make_room(open=False, force_password=True, password="sesame")
-    page = await chromium.open(f"{server.page(room)}?name=Dora&join=1", script=CARLA.script())
-    await page.type("#room-password", "sesame")
-    await page.press("Enter")
-    await Member(page, CARLA).joined()
-
-
 @pytest.mark.parametrize("size", [PHONE, NARROW], ids=["390", "320"])
 async def test_a_phone_never_scrolls_sideways(server: Server, chromium: Chromium, size: tuple[int, int]) -> None:
     room = server.make_room(name="A room with a name that is rather too long for the top of a telephone")
@@ -311,16 +259,28 @@ async def test_a_phone_never_scrolls_sideways(server: Server, chromium: Chromium
         assert not await scrolls_sideways(page), address
         await page.close()
     page = await chromium.open(f"{server.page(closed)}?name=A&join=1", script=ANNA.script(), size=size, phone=True)
-    await page.wait_for("!document.getElementById('signin').hidden")
+    await page.wait_for("atrium.state === 'waiting'")
     assert not await scrolls_sideways(page)
+    await page.click("#prove")
+    await page.click("#signin summary")
+    assert not await scrolls_sideways(page)
+    await page.close()
     phone = await open_member(chromium, server.page(room), ANNA, size=size, phone=True)
     bob = await open_member(chromium, server.page(room), BOB)
     await phone.joined()
     await phone.wait_for_frames(await bob.joined())
     assert not await scrolls_sideways(phone.page)
     inside = "(({ left, right, bottom }) => left >= 0 && right <= innerWidth && bottom <= innerHeight)"
-    for element in (".bar", ".tile.self", ".tile:not(.self)"):
+    for element in (".bar", ".bar .leave", ".tile.self", ".tile:not(.self)"):
         assert await phone.page.evaluate(f"{inside}(document.querySelector('{element}').getBoundingClientRect())")
+    await phone.page.click("#people")
+    assert not await scrolls_sideways(phone.page)
+    for element in (".panel", ".bar"):
+        assert await phone.page.evaluate(f"{inside}(document.querySelector('{element}').getBoundingClientRect())")
+    assert await phone.page.evaluate(
+        "document.querySelector('.panel').getBoundingClientRect().bottom"
+        " <= document.querySelector('.bar').getBoundingClientRect().top"
+    )
 
 
 async def test_names_that_are_markup_stay_text(server: Server, chromium: Chromium) -> None:
@@ -343,7 +303,7 @@ async def test_every_control_has_a_name(server: Server, chromium: Chromium) -> N
         for node in tree["nodes"]
         if node.get("role", {}).get("value") in {"button", "link", "textbox"} and not node["ignored"]
     ]
-    assert len(controls) >= 4
+    assert len(controls) >= 9
     assert [node for node in controls if not node["name"]["value"]] == []
 
 
@@ -385,3 +345,51 @@ async def test_layout(server: Server, chromium: Chromium) -> None:
         assert (layout["columns"], layout["rows"], layout["width"]) == (columns, rows, tile), (count, width, height)
         assert layout["scrolls"] == (count == 40)
         assert columns * tile + 12 * (columns - 1) <= width
+
+
+async def test_a_crowd(server: Server, chromium: Chromium) -> None:
+    """Thirty tiles and a screen on a small stage: none is wider than it, faces stay faces, and what does not fit scrolls."""
+    page = await chromium.open(server.page(server.make_room()), script=ANNA.script())
+    crowd = [{"id": f"m{n}", "name": f"M {n}", "video_muted": n != 3, "screen_share": n == 3} for n in range(30)]
+    await page.evaluate(f"""import("/static/tiles.js").then(({{ Tiles }}) => {{
+      const stage = document.createElement("ul");
+      stage.className = "stage";
+      stage.style.cssText = "position: fixed; inset: 0 auto auto 0; width: 480px; height: 400px";
+      document.body.append(stage);
+      new Tiles(stage, () => {{}}).update({json.dumps(crowd)}, "m0", "m1");
+    }})""")
+    stage = "document.querySelector('body > .stage')"
+    boxes = f"[...{stage}.children].map((one) => [one.offsetLeft, one.offsetWidth, one.offsetTop])"
+    found = await page.evaluate(boxes)
+    assert len(found) == 30
+    assert all(left >= 0 and width >= 156 and left + width <= 480 for left, width, _ in found)
+    tops = [top for _, _, top in found]
+    assert min(tops) == tops[3]  # the screen is above all
+    assert await page.evaluate(
+        f"{stage}.scrollHeight > {stage}.clientHeight && {stage}.scrollWidth <= {stage}.clientWidth"
+    )
+
+
+# screens, faces, width, height of the stage → width, height of a screen, of a face, whether the faces scroll
+SPREADS = [
+    (0, 3, 1248, 648, None, None, 565, 317, False),
+    (1, 2, 1248, 648, 1248, 547, 158, 88, False),  # a row of faces is left
+    (1, 12, 1248, 648, 1248, 495, 168, 94, True),
+    (2, 2, 1248, 648, 618, 347, 513, 288, False),  # beside each other
+    (1, 2, 370, 700, 370, 208, 370, 208, False),  # a phone held upright: all below each other
+]
+
+
+async def test_spread(server: Server, chromium: Chromium) -> None:
+    """A shared screen is as large as it can be with faces below it, and everything is inside the stage unless it scrolls."""
+    page = await chromium.open(f"{server.url}/")
+    script = (
+        f"import('/static/tiles.js').then((m) => {json.dumps(SPREADS)}.map((s) => m.spread(s[0], s[1], s[2], s[3])))"
+    )
+    got = await page.evaluate(script)
+    for (screens, faces, width, height, *sizes), spread in zip(SPREADS, got, strict=True):
+        screen, tile = spread["screen"] or {"width": None, "height": None}, spread["tile"]
+        found = [screen["width"], screen["height"], tile["width"], tile["height"], tile["scrolls"]]
+        assert found == sizes, (screens, faces, width, height)
+        if screens and not tile["scrolls"]:
+            assert screen["rows"] * (screen["height"] + 12) + tile["rows"] * (tile["height"] + 12) - 12 <= height

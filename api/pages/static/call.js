@@ -14,6 +14,7 @@
 import { Offline, RoomError } from "./signal.js";
 
 const VIDEO_MAX_BPS = 1_500_000;
+const SCREEN_MAX_BPS = 2_500_000;
 const RESTART_AFTER_MS = 3000; // `disconnected` may heal by itself; after so long we ask for new ICE credentials
 const RETRY_MS = 2000;
 
@@ -34,9 +35,8 @@ export class Call {
   #retry = 0;
 
   /**
-   * tracks: {audio, video}, each a MediaStreamTrack or null, and audience: true if there is no device at all;
-   * handlers: {onVideo(memberId, track | null), onSound(track), onConnected(),
-   * onFailed(wasConnected)}
+   * tracks: {audio, video}, each a MediaStreamTrack or null, audience: true if there is no device at all, and screen: true if
+   * the picture is that of a screen; handlers: {onVideo(memberId, track | null), onSound(track), onConnected(), onFailed(wasConnected)}
    */
   constructor(signal, token, tracks, handlers) {
     this.#signal = signal;
@@ -44,13 +44,13 @@ export class Call {
     this.#handlers = handlers;
     this.#pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.#pc.addEventListener("connectionstatechange", () => this.#watch());
-    const { audience } = tracks;
+    const { audience, screen } = tracks;
     // Whoever may send later offers to send now, even without a track: then replaceTrack() suffices.
     this.#senders = {
       audio: this.#pc.addTransceiver(tracks.audio || "audio", { direction: audience ? "recvonly" : "sendrecv" }),
       video: this.#pc.addTransceiver(tracks.video || "video", {
         direction: audience ? "inactive" : "sendonly",
-        sendEncodings: [{ maxBitrate: VIDEO_MAX_BPS }],
+        sendEncodings: [{ maxBitrate: screen ? SCREEN_MAX_BPS : VIDEO_MAX_BPS }],
       }),
     };
   }
@@ -98,15 +98,24 @@ export class Call {
     if (slot !== undefined && slot.transceiver.currentDirection !== "recvonly") this.#renegotiate();
   }
 
-  /** Sends this track, or nothing, on the section of its kind. */
-  async send(kind, track) {
+  /** Sends this track, or nothing, on the section of its kind; screen: it shows one. */
+  async send(kind, track, screen = false) {
     const transceiver = this.#senders[kind];
     await transceiver.sender.replaceTrack(track);
+    if (kind === "video") await this.#limit(transceiver.sender, screen ? SCREEN_MAX_BPS : VIDEO_MAX_BPS);
     const direction = kind === "audio" ? "sendrecv" : "sendonly";
     if (track !== null && transceiver.direction !== direction) {
       transceiver.direction = direction;
       await this.#renegotiate();
     }
+  }
+
+  async #limit(sender, bps) {
+    const parameters = sender.getParameters();
+    if (parameters.encodings.every(({ maxBitrate }) => maxBitrate === bps)) return;
+    for (const encoding of parameters.encodings) encoding.maxBitrate = bps;
+    // A limit is a favour to the network; a browser that takes none at this moment may do without.
+    await sender.setParameters(parameters).catch(() => {});
   }
 
   close() {

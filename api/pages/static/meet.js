@@ -1,506 +1,228 @@
-// The room page: puts signal, call, roster, devices and tiles together and says in words what goes on.
+// The room page: puts its parts together and says in words what goes on.
 //
-//   lobby → joining → joined ⇄ reconnecting          (lobby is also where a closed room asks for a sign-in)
-//                        └──→ left                    (by oneself, by an administrator, the room ended, another tab)
-//
-// Coming back: a new socket is a stranger, so each one that opens "arrives": with the token it has by `join_room`, which the
-// server takes for the same member within its grace, and without a good token by `authenticate` first. The old
-// connection plays on until the new one is answered, so a lost socket alone is neither heard nor seen. Only an administrator
-// or the person ends a stay: when the server lets a member go because its media were lost, the page joins again by itself.
+//   door.js     before and after the call              stay.js      the line, the token, the ways back (signal.js, call.js)
+//   sources.js  what we send (devices.js, share.js)    roster.js    who is there
+//   tiles.js    the stage                              people.js    the panel, and what administrators may do
+//   waiting.js  who waits, for administrators          reactions.js a few signs
 //
 // Query parameters: name=Anna, join=1 (enter at once), mic=0 and camera=0 (enter with it off).
 // window.atrium is the documented face for tests and for pages that embed this one, and all that they may rely on: .state
-// (as above), .callId, .members (MEMBERs of the others), .speaker (an id or null), and .stats() (a promise, see call.js).
+// (lobby, joining, waiting, rejected, joined, reconnecting, left; see stay.js), .callId, .members (MEMBERs of the others), .self
+// (our own), .speaker (an id or null), and .stats() (a promise, see call.js).
 
-import { Call } from "./call.js";
-import { capture } from "./devices.js";
-import { Roster, hue, initials } from "./roster.js";
-import { Offline, RoomError, Signal, roomUrl } from "./signal.js";
+import { Door } from "./door.js";
+import { $, announce, say, unsay } from "./page.js";
+import { People } from "./people.js";
+import { chooseReaction, inWords } from "./reactions.js";
+import { Roster, called, hue, initials } from "./roster.js";
+import { canShare } from "./share.js";
+import { Offline } from "./signal.js";
+import { Sources } from "./sources.js";
+import { Stay } from "./stay.js";
 import { Tiles } from "./tiles.js";
+import { Waiting } from "./waiting.js";
 
-const $ = (id) => document.getElementById(id);
 const room = document.body.dataset.roomUuid;
 const roomName = document.body.dataset.roomName;
 const query = new URLSearchParams(location.search);
 
-const BUSY_RETRY_MS = 3000; // the server drains or we asked too often
-const CONNECT_PATIENCE_MS = 8000; // media that take longer are probably held back on their way
-
-let state = "lobby";
-let callId = null;
-let token = null;
-let credentials = {}; // what the sign-in form held, kept in this page only, to come back with
-let signal = null;
-let call = null;
-let arriving = false;
-let again = false; // a socket opened, or media were lost, during an arrival
-let unreached = false; // the last connection never came up
-let patience = 0;
-let retry = 0;
-let lineTimer = 0;
+let handRaised = false;
 const roster = new Roster();
-const tracks = { audio: null, video: null };
-const on = { audio: query.get("mic") !== "0", video: query.get("camera") !== "0" };
-const muting = { audio: "mute_audio", video: "mute_video" };
-const tiles = new Tiles($("stage"), () => {
-  if (call !== null && state === "joined") call.want(tiles.needs());
+const sources = new Sources({ audio: query.get("mic") !== "0", video: query.get("camera") !== "0" }, {
+  onChange: paint,
+  onSend: (kind) => stay.publish(kind),
+  onShare: (sharing) => {
+    stay.notify(sharing ? "start_screen_share" : "stop_screen_share");
+    announce(sharing ? "You are sharing your screen" : "You no longer share your screen");
+  },
+  onTrouble: (text) => say(text, { bad: true }),
+});
+const stay = new Stay(room, sources, {
+  onState: changed,
+  onMedia: sayMedia,
+  onJoined: joined,
+  onDropped: emptied,
+  onNotification: hear,
+  onVideo: (id, track) => tiles.show(id, track),
+  onSound: play,
+});
+const door = new Door(query.get("name") ?? "", {
+  onEnter: (name, credentials) => stay.enter(name, credentials),
+  onCancel: () => stay.cancel(),
+  onRejoin: rejoin,
+  onName: paint,
+});
+const tiles = new Tiles($("stage"), () => stay.want(tiles.needs()));
+const people = new People({ act, onToggle: paint });
+const waiting = new Waiting({
+  decide: (method, member) => act(method, { member }, { byToken: true }),
+  onChange: paint,
 });
 
 // ---- what the person reads
 
-/** Says something at the top; bad: it is a trouble; seconds: it goes by itself. An empty text takes it away. */
-function say(text, { bad = false, seconds = 0, about = "" } = {}) {
-  clearTimeout(lineTimer);
-  const line = $("line");
-  line.hidden = text === "";
-  line.textContent = text;
-  line.classList.toggle("bad", bad);
-  line.dataset.about = about;
-  if (seconds > 0) lineTimer = setTimeout(() => say(""), seconds * 1000);
-}
+const TROUBLES = {
+  line: () => (navigator.onLine ? "The server does not answer. Trying again …" : "You are offline. Waiting for the network …"),
+  slow: () => "Too many tries; waiting a moment …",
+  draining: () => "The server is about to restart; waiting for it …",
+  interrupted: () => "Sound and picture are interrupted. Trying again …",
+  lost: () => "The server lost your sound and picture. Coming back …",
+};
 
-/** Says how far sound and picture are, which come up only after the server has let us in. */
-function sayMedia() {
-  if (unreached) {
-    say("Sound and picture cannot reach the server; perhaps this network blocks UDP. Trying again …", { bad: true, about: "media" });
-  } else {
-    say("Connecting sound and picture …", { about: "media" });
+function changed(state, why, detail) {
+  document.body.dataset.state = state;
+  $("call").hidden = !stay.inside;
+  $("people").hidden = !stay.inside;
+  if (why === "unreached") sayMedia(why);
+  else say(why in TROUBLES ? TROUBLES[why]() : "", { bad: why in TROUBLES });
+  if (state === "left") {
+    sources.close();
+    handRaised = false;
   }
+  door.show(state, why, detail, roomName);
+  paint();
 }
 
-/** For those who listen to the page. */
-function announce(text) {
-  const entry = document.createElement("p");
-  entry.textContent = text;
-  $("news").replaceChildren(entry);
+/** How far sound and picture are, which come up only after the server has let us in. */
+function sayMedia(how) {
+  if (how === "connected") unsay("media");
+  else if (how === "connecting") say("Connecting sound and picture …", { about: "media" });
+  else say("Sound and picture cannot reach the server; perhaps this network blocks UDP. Trying again …", { bad: true, about: "media" });
 }
-
-function enter(next) {
-  state = next;
-  document.body.dataset.state = next;
-  const inside = next === "joined" || next === "reconnecting";
-  $("lobby").hidden = !(next === "lobby" || next === "joining");
-  $("call").hidden = !inside;
-  $("left").hidden = next !== "left";
-  $("people").hidden = !inside;
-  $("join").disabled = next === "joining";
-  $("join").textContent = next === "joining" ? "Joining …" : "Join";
-}
-
-const ownName = () => $("name").value.trim();
 
 function paint() {
-  const own = { id: callId, name: ownName(), audio_muted: !on.audio, video_muted: !on.video };
-  const members = [{ ...own, ...roster.imposed }, ...roster.members.values()];
-  if (state === "joined" || state === "reconnecting") {
-    tiles.update(members, callId, roster.speaker);
-    tiles.show(callId, tracks.video);
+  const inside = stay.inside;
+  const isAdmin = inside && Boolean(roster.own.is_admin);
+  if (inside) {
+    Object.assign(roster.own, sources.muted, { hand_raised: handRaised, screen_share: sources.sharing });
+    const members = roster.everybody;
+    tiles.update(members, stay.callId, roster.speaker);
+    tiles.show(stay.callId, sources.picture);
+    people.update(members, stay.callId, roster.speaker, isAdmin);
     $("people-count").textContent = String(members.length);
-    $("alone").hidden = members.length > 1;
+    $("alone").hidden = members.length > 1 || sources.sharing;
+    $("sharing").hidden = !sources.sharing;
   }
-  for (const button of document.querySelectorAll("[data-toggle]")) {
-    button.setAttribute("aria-pressed", String(!on[button.dataset.toggle])); // its label, "… off", never changes
-  }
+  paintButtons(isAdmin);
   const preview = $("preview-video");
-  const shown = state === "lobby" || state === "joining" ? tracks.video : null;
+  const shown = $("lobby").hidden ? null : sources.picture;
   if ((preview.srcObject?.getVideoTracks()[0] ?? null) !== shown) {
     preview.srcObject = shown === null ? null : new MediaStream([shown]);
     $("preview").classList.remove("pictured");
   }
-  $("preview-avatar").textContent = initials(ownName());
-  $("preview").style.setProperty("--hue", String(hue(ownName() || "Guest")));
+  $("preview-avatar").textContent = initials(door.name);
+  $("preview").style.setProperty("--hue", String(hue(door.name || "Guest")));
 }
 
-// ---- camera and microphone
-
-/** Opens what is switched on and not open yet. What cannot be had is switched off, and the line says why. */
-async function openDevices(kinds = ["audio", "video"]) {
-  const missing = kinds.filter((kind) => on[kind] && tracks[kind] === null);
-  if (missing.length === 0) return;
-  const got = await capture(missing);
-  for (const kind of missing) {
-    const track = got[kind];
-    if (track !== null && !on[kind]) {
-      track.stop(); // switched off again while the browser was asking
-      continue;
-    }
-    tracks[kind] = track;
-    if (track === null) on[kind] = false;
-    else track.addEventListener("ended", () => unplugged(kind, track));
+function paintButtons(isAdmin) {
+  // Labels never change; whether a thing is on or off, aria-pressed says.
+  for (const button of document.querySelectorAll("[data-toggle]")) {
+    const kind = button.dataset.toggle;
+    const imposed = stay.inside && Boolean(roster.own[`${kind}_muted_by_admin`]);
+    button.setAttribute("aria-pressed", String(!sources.isOn(kind)));
+    button.classList.toggle("imposed", imposed);
+    if (imposed) button.setAttribute("aria-describedby", `imposed-${kind}`);
+    else button.removeAttribute("aria-describedby");
+    button.title = button.getAttribute("aria-label") + (imposed ? `: ${$(`imposed-${kind}`).textContent}` : "");
   }
-  if (got.trouble !== "") say(got.trouble, { bad: true });
-  paint();
-}
-
-function unplugged(kind, track) {
-  if (tracks[kind] !== track) return;
-  tracks[kind] = null;
-  say(`Your ${kind === "audio" ? "microphone" : "camera"} is gone. Plug it in and turn it on again.`, { bad: true });
-  if (on[kind]) toggle(kind);
-}
-
-async function toggle(kind) {
-  on[kind] = !on[kind];
-  paint();
-  if (on[kind]) {
-    if ($("line").classList.contains("bad") && state !== "reconnecting") say("");
-    await openDevices([kind]);
-    if (!on[kind]) return; // it could not be had
-    if (kind === "audio") tracks.audio.enabled = true;
-  } else if (kind === "audio") {
-    if (tracks.audio !== null) tracks.audio.enabled = false;
-  } else {
-    tracks.video?.stop(); // so that the camera's lamp goes out
-    tracks.video = null;
-  }
-  if (call !== null) {
-    await call.send(kind, on[kind] ? tracks[kind] : null);
-    signal.notify(on[kind] ? `un${muting[kind]}` : muting[kind]);
-  }
-  paint();
-}
-
-function closeDevices() {
-  for (const kind of ["audio", "video"]) {
-    tracks[kind]?.stop();
-    tracks[kind] = null;
-  }
+  $("hand").setAttribute("aria-pressed", String(handRaised));
+  $("share").setAttribute("aria-pressed", String(sources.sharing));
+  $("people").setAttribute("aria-expanded", String(people.isOpen));
+  const knocking = isAdmin ? waiting.size : 0;
+  $("waiting-room").hidden = knocking === 0;
+  $("badge").hidden = knocking === 0;
+  $("badge-count").textContent = String(knocking);
+  document.title = `${knocking > 0 ? `(${knocking}) ` : ""}${roomName} · Atrium`;
 }
 
 // ---- in and out
 
-function join() {
-  if (state !== "lobby") return;
-  rememberName(ownName());
-  credentials = {};
-  if (!$("signin").disabled) {
-    if ($("username").value !== "") credentials = { username: $("username").value, password: $("password").value };
-    if ($("room-password").value !== "") credentials.room_password = $("room-password").value;
-  }
-  callId ??= freshId();
-  enter("joining");
-  say("");
-  if (signal === null) {
-    signal = new Signal(roomUrl(), { onOpen: arrive, onNotification: hear, onDown: down });
-    signal.open();
-  } else if (signal.isOpen) {
-    arrive();
-  }
-}
-
-// Storage throws where it is forbidden, as in some private windows and frames; then the name is asked for each time.
-function rememberName(name) {
-  try {
-    localStorage.setItem("atrium.name", name);
-  } catch {}
-}
-
-function rememberedName() {
-  try {
-    return localStorage.getItem("atrium.name") ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function freshId() {
-  // crypto.randomUUID exists only in secure contexts; a page over plain HTTP may still listen.
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return `web-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}
-
-async function authenticate() {
-  const ask = () => signal.request("authenticate", { room, call_id: callId, display_name: ownName(), ...credentials });
-  try {
-    return (await ask()).auth_token;
-  } catch (error) {
-    if (!(error instanceof RoomError) || error.code !== 409) throw error;
-    callId = freshId(); // our old self is still held inside, and we cannot prove to be it
-    return (await ask()).auth_token;
-  }
-}
-
-/** The socket is up: be in the room with it. */
-async function arrive() {
-  if (state === "left" || state === "lobby") return;
-  if (arriving) {
-    again = true; // what is under way may belong to an older socket
-    return;
-  }
-  arriving = true;
-  clearTimeout(retry);
-  try {
-    await comeIn();
-  } catch (error) {
-    refused(error);
-  } finally {
-    arriving = false;
-    if (again) {
-      again = false;
-      arrive();
-    }
-  }
-}
-
-/**
- * Joins with the token we hold, else with a new one. If the server does not take this token or call again, or this browser
- * cannot use the answer, it does so once more from the beginning.
- */
-async function comeIn() {
-  const held = token !== null;
-  token ??= await authenticate();
-  try {
-    await settle();
-    return;
-  } catch (error) {
-    if (error instanceof Offline) throw error;
-    if (!(error instanceof RoomError)) {
-      console.warn("atrium: the answer could not be used:", error);
-      forget();
-    } else if (error.code === 409) {
-      callId = freshId();
-    } else if (!held || ![401, 410].includes(error.code)) {
-      throw error;
-    }
-  }
-  token = null;
-  token = await authenticate();
-  await settle();
-}
-
-/** Gives up the stay that the server believes in, so that it does not hold a member without media. */
-function forget() {
-  signal?.notify("leave_room");
-  token = null;
-  callId = freshId();
-}
-
-/** join_room with a new connection, which replaces the old one once it is answered. */
-async function settle() {
-  const sources = {
-    audio: on.audio ? tracks.audio : null,
-    video: tracks.video,
-    audience: tracks.audio === null && tracks.video === null,
-  };
-  const line = signal;
-  const next = new Call(line, token, sources, {
-    onVideo: (id, track) => tiles.show(id, track),
-    onSound: play,
-    onConnected: () => {
-      unreached = false;
-      clearTimeout(patience);
-      if ($("line").dataset.about === "media") say("");
-    },
-    onFailed: (wasConnected) => {
-      if (next !== call) return;
-      enter("reconnecting");
-      unreached = !wasConnected;
-      if (unreached) sayMedia();
-      else say("Sound and picture are interrupted. Trying again …", { bad: true });
-      line.reopen();
-    },
+/** The server has let us in, for the first time or again. */
+function joined({ call_id: id, members, is_admin: isAdmin }) {
+  const back = roster.own.id === id;
+  if (!back) announce(`You are in the room with ${members.length === 1 ? "one other" : `${members.length} others`}`);
+  roster.reset(members, back ? { ...roster.own, is_admin: isAdmin } : { id, name: door.name, is_admin: isAdmin });
+  // A hand and a shared screen are ours to say; repeating what the server still knows is heard by nobody.
+  if (back || handRaised) stay.notify(handRaised ? "raise_hand" : "unraise_hand");
+  if (sources.sharing) stay.notify("start_screen_share");
+  learn("get_room_members", (all) => {
+    // The reply of join_room leaves us out. What we are called, and what an administrator decided, the server knows.
+    const own = all.find((member) => member.id === stay.callId);
+    if (own !== undefined) roster.own = { ...own };
   });
-  let reply;
-  const flags = { audio_muted: !on.audio, video_muted: !on.video };
+  if (isAdmin) learn("get_waiting_room_members", (parties) => waiting.reset(parties));
+}
+
+/** What is asked only to know it; who is cut off meanwhile will ask again. */
+async function learn(method, use) {
   try {
-    reply = await next.join(flags);
+    use(await stay.request(method, {}));
+    paint();
   } catch (error) {
-    next.close();
-    throw error;
-  }
-  if (signal !== line) {
-    next.close(); // left, and perhaps joined anew, while the answer was being taken in
-    throw new Offline();
-  }
-  call?.close();
-  call = next;
-  callId = reply.call_id;
-  roster.reset(reply.members);
-  enter("joined");
-  clearTimeout(patience);
-  if (call.connected) {
-    say("");
-  } else {
-    sayMedia();
-    patience = setTimeout(() => {
-      if (next !== call || next.connected || state !== "joined") return;
-      unreached = true;
-      sayMedia();
-    }, CONNECT_PATIENCE_MS);
-  }
-  paint();
-  call.want(tiles.needs());
-  // Switched while the reply travelled: say how it is now.
-  for (const kind of ["audio", "video"]) {
-    if (flags[`${kind}_muted`] === !on[kind]) continue;
-    await call.send(kind, on[kind] ? tracks[kind] : null);
-    signal.notify(on[kind] ? `un${muting[kind]}` : muting[kind]);
+    if (!(error instanceof Offline)) console.warn(`atrium: ${method} was refused:`, error);
   }
 }
 
-function refused(error) {
-  if (error instanceof Offline) return; // the next socket arrives anew
-  if (!(error instanceof RoomError)) {
-    console.error(error);
-    forget();
-    backToLobby("This browser could not set up sound and picture.", error.message);
-    return;
-  }
-  switch (error.code) {
-    case 401:
-    case 403:
-      askToSignIn(error.code);
-      break;
-    case 404:
-      leave("The room has ended", "Perhaps it was closed, or its name has changed.");
-      break;
-    case 429:
-    case 503:
-      say(error.code === 429 ? "Too many tries; waiting a moment …" : "The server is about to restart; waiting for it …", { bad: true });
-      retry = setTimeout(arrive, BUSY_RETRY_MS);
-      break;
-    case 488:
-      backToLobby("This browser and the server have no way of coding sound and picture in common.", "");
-      break;
-    default:
-      backToLobby("The server did not let you in.", `${error.message} (${error.code})`);
-  }
-}
-
-function backToLobby(text, detail) {
-  dropCall();
-  enter("lobby");
-  say(detail === "" ? text : `${text} ${detail}`, { bad: true });
-  paint();
-}
-
-function askToSignIn(code) {
-  const tried = Object.keys(credentials).length > 0;
-  dropCall();
-  token = null;
-  enter("lobby");
-  $("signin").hidden = false;
-  $("signin").disabled = false;
-  $("door-title").textContent = "This room is closed";
-  const hint = $("door-hint");
-  hint.classList.toggle("bad", tried);
-  hint.textContent = signInHint(code);
-  // 403 is for those who may be known but are not on the list: only the room's password can help them.
-  $(code === 403 && tried ? "room-password" : tried && credentials.username ? "password" : tried ? "room-password" : "username").focus();
-  paint();
-}
-
-/** What was wrong with the credentials; the server does not tell which of them it was. */
-function signInHint(code) {
-  const { username, room_password: password } = credentials;
-  if (!username && !password) return "Sign in with your account on this server, give the password of the room, or both.";
-  if (!username) return "That is not the password of this room.";
-  if (code === 403) {
-    if (password) return "That is not the password of this room, and you are not on its list.";
-    return "You are known, but not on the list of this room. Its password may help.";
-  }
-  if (password) return "The user name, its password or the password of the room is not right.";
-  return "That user name or password is not right, or this room asks for its own password too.";
-}
-
-function dropCall() {
-  clearTimeout(patience);
-  call?.close();
-  call = null;
+function emptied() {
   $("sound").srcObject = null;
   tiles.clear();
   roster.reset([]);
   roster.speaker = null;
-}
-
-/** Out of the room, for whatever reason; the page says which and offers the way back. */
-function leave(title = "You left the room", hint = `“${roomName}” stays open for the others.`) {
-  signal?.notify("leave_room");
-  signal?.close();
-  signal = null;
-  clearTimeout(retry);
-  dropCall();
-  closeDevices();
-  token = null;
-  callId = null; // a new stay is a new call
-  $("left-title").textContent = title;
-  $("left-hint").textContent = hint;
-  say("");
-  enter("left");
-  $("left-title").focus();
+  waiting.reset([]);
+  people.close();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close("");
 }
 
 async function rejoin() {
-  enter("lobby");
-  await openDevices();
-  join();
+  stay.reset();
+  await sources.open();
+  door.enter();
 }
 
 // ---- what the server says
 
 function hear(method, params) {
+  if (method === "member_audio_level") {
+    tiles.level(params.member, params.audio_level);
+    people.level(params.member, params.audio_level);
+    return;
+  }
+  const who = called(roster.find(params.member));
+  const isOwn = params.member === stay.callId;
+  const news = {
+    member_join_room: () => `${called(params)} joined`,
+    member_leave_room: () => `${who} left`,
+    member_raise_hand: () => `${who} raised a hand`,
+    member_start_screen_share: () => `${who} shares the screen`,
+    member_send_reaction: () => `${who}: ${inWords(params.reaction)}`,
+  }[method];
+  if (news !== undefined && !isOwn) announce(news());
   switch (method) {
-    case "media_lost":
-      enter("reconnecting");
-      say("The server lost your sound and picture. Trying again …", { bad: true });
-      arrive();
-      return;
     case "server_draining":
       say("The server is about to restart. The call goes on until then, and comes back by itself.", { seconds: 12 });
       return;
-    case "member_leave_room":
-      if (params.member === callId) {
-        if (params.by_admin) leave("You are out of the room", "Somebody took you out, or the room was closed.");
-        else comeBack();
-        return;
-      }
-      announce(`${nameOf(params.member)} left`);
-      break;
-    case "member_join_room":
-      announce(`${params.name || "A guest"} joined`);
-      break;
-    case "member_mute_audio":
-    case "member_unmute_audio":
-    case "member_mute_video":
+    case "member_send_reaction":
+      tiles.react(params.member, params.reaction);
+      return;
     case "member_unmute_video":
-      if (params.member === callId) mutedByAdmin(method);
-      else if (method === "member_unmute_video") call?.ask(params.member);
+      if (!isOwn) stay.ask(params.member);
       break;
     default:
       break;
   }
-  if (roster.apply(method, params) || params.member === callId) paint();
+  if (isOwn && params.by_admin) sayImposed(method);
+  if (roster.apply(method, params)) paint();
+  else if (roster.own.is_admin) waiting.apply(method, params);
 }
 
-/** The server let us go because our media were lost, not because anybody wanted it. */
-function comeBack() {
-  if (state !== "joined" && state !== "reconnecting") return;
-  enter("reconnecting");
-  if (unreached) sayMedia();
-  else say("The server lost your sound and picture. Coming back …", { bad: true });
-  arrive();
-}
-
-function mutedByAdmin(method) {
-  const [, verb, kind] = method.split("_");
-  roster.impose(kind, verb === "mute");
-  const what = kind === "audio" ? "microphone" : "camera";
-  say(`An administrator turned your ${what} ${verb === "mute" ? "off" : "on again"}.`, { seconds: 6 });
-}
-
-const nameOf = (id) => roster.members.get(id)?.name || "A guest";
-
-function down(seconds, reason) {
-  if (reason === "elsewhere") {
-    // The call belongs to the other socket now: leaving for it would take that one out too.
-    signal = null;
-    leave("You joined from somewhere else", "This page has handed the call over.");
-    return;
-  }
-  if (state === "joined") enter("reconnecting");
-  if (state === "joining" || state === "reconnecting") {
-    say(navigator.onLine ? "The server does not answer. Trying again …" : "You are offline. Waiting for the network …", { bad: true });
-  }
+function sayImposed(method) {
+  const words = {
+    member_mute_audio: "An administrator has muted you: nobody hears you.",
+    member_unmute_audio: "An administrator lets you speak again.",
+    member_mute_video: "An administrator has stopped your camera: nobody sees you.",
+    member_unmute_video: "An administrator lets you be seen again.",
+  };
+  if (method in words) say(words[method], { seconds: 6 });
 }
 
 function play(track) {
@@ -520,17 +242,51 @@ function play(track) {
   });
 }
 
-// ---- hands
+// ---- what the person does
 
-$("door").addEventListener("submit", (event) => {
-  event.preventDefault();
-  join();
-});
-$("name").addEventListener("input", paint);
-$("leave").addEventListener("click", () => leave());
-$("rejoin").addEventListener("click", rejoin);
-$("preview-video").addEventListener("playing", () => $("preview").classList.add("pictured"));
-$("copy").addEventListener("click", async () => {
+/** An administrator's request. Returns whether it is done; what it changed comes as a notification. */
+async function act(method, params, { byToken = false } = {}) {
+  try {
+    await (byToken ? stay.requestByToken(method, params) : stay.request(method, params));
+    return true;
+  } catch (error) {
+    if (error instanceof Offline) say("The server did not hear that. Please try again.", { bad: true, seconds: 6 });
+    // 400 and 404: somebody else did it first, or the one it is about has gone; both the page is told anyway.
+    else if (error.code === 400 || error.code === 404) return true;
+    else say(`The server refused that: ${error.message}`, { bad: true, seconds: 6 });
+    return false;
+  }
+}
+
+async function toggle(kind) {
+  if ($("line").classList.contains("bad") && stay.state !== "reconnecting") say("");
+  await sources.toggle(kind);
+  if (stay.inside && sources.isOn(kind) && roster.own[`${kind}_muted_by_admin`]) sayImposed(`member_mute_${kind}`);
+}
+
+function toggleHand() {
+  handRaised = !handRaised;
+  stay.notify(handRaised ? "raise_hand" : "unraise_hand");
+  paint();
+}
+
+function toggleShare() {
+  if (sources.sharing) sources.unshare();
+  else if (canShare()) sources.share();
+}
+
+async function react() {
+  const reaction = await chooseReaction();
+  if (reaction === "" || !stay.notify("send_reaction", { reaction })) return;
+  tiles.react(stay.callId, reaction);
+}
+
+function togglePeople() {
+  if (people.isOpen) people.close();
+  else people.open(roster.own.is_admin ? waiting.first : null);
+}
+
+async function copyLink() {
   const address = new URL(location.pathname, location.href).href;
   try {
     await navigator.clipboard.writeText(address);
@@ -538,41 +294,59 @@ $("copy").addEventListener("click", async () => {
   } catch {
     say(address, { seconds: 12 }); // not allowed here; then by hand
   }
+}
+
+// Keys that work wherever one is, but for writing and for questions: while one's picture is to be seen, and in the room.
+const KEYS = { m: () => toggle("audio"), v: () => toggle("video") };
+const KEYS_INSIDE = { ...KEYS, h: toggleHand, s: toggleShare, r: react, p: togglePeople };
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.target.closest?.("input, dialog") || document.querySelector("dialog[open]")) return;
+  const keys = stay.inside ? KEYS_INSIDE : $("lobby").hidden ? {} : KEYS;
+  keys[event.key?.toLowerCase()]?.();
 });
 for (const button of document.querySelectorAll("[data-toggle]")) {
   button.addEventListener("click", () => toggle(button.dataset.toggle));
 }
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.closest?.("input")) return;
-  if (state !== "lobby" && state !== "joined" && state !== "reconnecting") return;
-  if (event.key === "m" || event.key === "M") toggle("audio");
-  if (event.key === "c" || event.key === "C") toggle("video");
-});
-window.addEventListener("online", () => {
-  if (state === "reconnecting" || state === "joining") signal?.reopen();
-});
+for (const [id, onClick] of Object.entries({
+  hand: toggleHand,
+  share: toggleShare,
+  unshare: toggleShare,
+  react,
+  people: togglePeople,
+  copy: copyLink,
+  leave: () => stay.leave(),
+})) {
+  $(id).addEventListener("click", onClick);
+}
+$("share").hidden = !canShare(); // telephones
+$("preview-video").addEventListener("playing", () => $("preview").classList.add("pictured"));
+window.addEventListener("online", () => stay.hurry());
 // Closing the page is leaving: the others need not look at a still picture for the length of the grace.
 window.addEventListener("pagehide", () => {
-  if (signal?.isOpen) leave();
+  if (stay.state !== "left" && stay.notify("leave_room")) stay.leave();
 });
 
 window.atrium = {
   get state() {
-    return state;
+    return stay.state;
   },
   get callId() {
-    return callId;
+    return stay.callId;
   },
   get members() {
     return [...roster.members.values()];
   },
+  get self() {
+    return { ...roster.own };
+  },
   get speaker() {
     return roster.speaker;
   },
-  stats: async () => (call === null ? null : call.stats()),
+  stats: () => stay.stats(),
 };
 
-$("name").value = query.get("name") ?? rememberedName();
 paint();
-await openDevices();
-if (query.get("join") === "1" && state === "lobby") join();
+await sources.open();
+if (query.get("join") === "1" && stay.state === "lobby") door.enter();

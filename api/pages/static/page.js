@@ -1,0 +1,70 @@
+// What every part of the room page uses: finding elements, the line at the top, news for those who listen, icons.
+
+export const $ = (id) => document.getElementById(id);
+
+const NEWS = 5; // entries kept, so that several that come at once are all read
+
+let lineTimer = 0;
+
+/**
+ * Says something at the top; bad: it is a trouble; seconds: it goes by itself; about: what it is about, so that `unsay` can
+ * take it back. An empty text takes away whatever is there.
+ */
+export function say(text, { bad = false, seconds = 0, about = "" } = {}) {
+  clearTimeout(lineTimer);
+  const line = $("line");
+  line.hidden = text === "";
+  line.textContent = text;
+  line.classList.toggle("bad", bad);
+  line.dataset.about = about;
+  if (seconds > 0) lineTimer = setTimeout(() => say(""), seconds * 1000);
+}
+
+/** Takes the line away if it is still about this. */
+export function unsay(about) {
+  if ($("line").dataset.about === about) say("");
+}
+
+/** For those who listen to the page. */
+export function announce(text) {
+  const entry = document.createElement("p");
+  entry.textContent = text;
+  $("news").append(entry);
+  while ($("news").childElementCount > NEWS) $("news").firstElementChild.remove();
+}
+
+/** An icon of the sheet in meet.html. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", `icon ${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** An element of this class with this text in it, which is never taken for markup. */
+export function element(tag, className = "", text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** Opens a dialog and waits for what it is closed with: the value of the button, or "" for Escape and a click beside it. */
+export function askIn(dialog) {
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.addEventListener("click", onBackdrop);
+    dialog.addEventListener("close", () => {
+      dialog.removeEventListener("click", onBackdrop);
+      answer(dialog.returnValue);
+    }, { once: true });
+  });
+}
+
+function onBackdrop(event) {
+  if (event.target === event.currentTarget) event.currentTarget.close("");
+}
