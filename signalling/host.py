@@ -18,11 +18,13 @@ from datetime import UTC, datetime
 from typing import Protocol, cast
 
 import attrs
+import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
 from sfu.negotiation import BadOffer, NoCommonCodec
 from sfu.wanted import VideoAllocation, Wanted
+from signalling.limits import KNOCKS_BURST, KNOCKS_PER_S, TokenBucket
 from signalling.listener import Dialect, Listener, supplant, tell
 from signalling.live import LiveMember, LiveParty, LiveRoom
 from signalling.ports import Claims, ListedUser, MediaEngine, MediaPeer, MediaRoom, RoomRecord, Tokens
@@ -42,7 +44,7 @@ from signalling.room.commands import (
     Speak,
     Withdraw,
 )
-from signalling.room.errors import BadRequest, CallInUse, NoCodec, WrongState
+from signalling.room.errors import BadRequest, NoCodec, TooMany, WrongState
 from signalling.room.events import (
     Admins,
     AllBut,
@@ -50,6 +52,7 @@ from signalling.room.events import (
     Allowed,
     Event,
     Everyone,
+    InvitationRejected,
     MemberLeft,
     MuteChanged,
     Nobody,
@@ -67,6 +70,11 @@ from signalling.room.events import (
 from signalling.room.member import Member, WaitingParty
 from signalling.room.model import Room
 from signalling.settings import RoomApiSettings
+
+log = structlog.get_logger()
+
+# What fails once may fail at every attempt.
+FAULT_PAUSE_S = 1.0
 
 
 class Registry(Protocol):
@@ -111,6 +119,8 @@ class _Seat:
     listener: Listener | None
     """None while the socket is away."""
     since: datetime
+    missed: list[InvitationRejected] = field(factory=list)
+    """What nobody will say again. Never more than invitations can ring."""
 
 
 @define(eq=False)
@@ -140,8 +150,9 @@ class RoomHost:
             registry.registrations,
             registry.tokens,
             self._uninvite,
-            lambda event: self._publish([event]),
+            self._reject,
         )
+        self._knocks = TokenBucket(KNOCKS_BURST, KNOCKS_PER_S, trio.current_time())
         self._since = datetime.now(UTC)
         self._asleep_until = math.inf
         self._alarm = trio.Event()
@@ -164,8 +175,8 @@ class RoomHost:
     def member(self, id: str) -> Member | None:
         return self._room.member(id)
 
-    def waiting_party(self, id: str) -> WaitingParty | None:
-        return self._room.waiting_party(id)
+    def identity(self, member: str) -> tuple[str | None, str]:
+        return self._room.identity(member)
 
     def may_join_again(self, member: str) -> bool:
         """Whether a member that has its socket needs a new connection on it."""
@@ -187,7 +198,11 @@ class RoomHost:
     # --- the waiting room ---
 
     def knock(self, party: WaitingParty, listener: Listener, reply: Callable[[], None]) -> None:
-        events = self._room.apply(Knock(party), trio.current_time())
+        now = trio.current_time()
+        self._room.check(Knock(party))
+        if not self._knocks.take(now):
+            raise TooMany("too many knock at this door at once")
+        events = self._room.apply(Knock(party), now)
         place = self._places.get(party.id)
         if place is None:
             self._places[party.id] = _Place(listener, datetime.now(UTC))
@@ -222,7 +237,6 @@ class RoomHost:
 
     def join(self, join: Join, offer: str, listener: Listener, reply: Callable[[Joined], None]) -> None:
         self._room.check(join)
-        self._refuse_stranger(join.member, join.user, listener)
         media_listener = _PeerListener(self, join.member)
         try:
             peer, answer = self._open_media().open_peer(join.member, offer, media_listener)
@@ -242,17 +256,8 @@ class RoomHost:
         peer.cut("video", member.video_muted_by_admin)
         reply(Joined(self, answer, member, tuple(other for other in self._room.members if other.id != member.id)))
         self._publish(events)
+        self._make_up(join.member)
         self._invitations.answer(join.member, listener)
-
-    def _refuse_stranger(self, call_id: str, user: str | None, listener: Listener) -> None:
-        """A token of an earlier party drives nobody out of the waiting room who has taken up the call id since."""
-        place = self._places.get(call_id)
-        if place is None or place.listener is listener:
-            return
-        party = self._room.waiting_party(call_id)
-        assert party is not None
-        if user is None or party.user != user:
-            raise CallInUse("another party waits under this call id")
 
     def _seat(self, member: str, peer: MediaPeer, listener: Listener) -> None:
         supplant(self._watchers.pop(member, None), listener)
@@ -269,7 +274,6 @@ class RoomHost:
 
     def watch(self, claims: Claims, listener: Listener, reply: Callable[[], None]) -> bool:
         """Binds a socket to its call; whether that is inside, so that the socket acts for the member from now on."""
-        self._refuse_stranger(claims.call_id, claims.user, listener)
         seat = self._seats.get(claims.call_id)
         if seat is None:
             former = self._watchers.get(claims.call_id)
@@ -286,6 +290,7 @@ class RoomHost:
         former, seat.listener = seat.listener, listener
         supplant(former, listener)
         self.perform(Return(claims.call_id), reply)
+        self._make_up(claims.call_id)
         return True
 
     def unwatch(self, call_id: str, listener: Listener) -> None:
@@ -328,9 +333,7 @@ class RoomHost:
     def _uninvite(self, leg: str) -> None:
         """The invitation is over: nobody comes in by this leg any more, or goes on watching by it."""
         self._registry.tokens.revoke(self.id, leg, uninvited=True)
-        watcher = self._watchers.pop(leg, None)
-        if watcher is not None:
-            watcher.out_of_room()
+        self._dismiss_watcher(leg)
 
     # --- as media see it ---
 
@@ -359,19 +362,29 @@ class RoomHost:
 
     async def keep_time(self) -> None:
         while not self._over:
-            deadlines = [due for due in (self._room.deadline, self._invitations.deadline) if due is not None]
-            self._asleep_until = min(deadlines, default=math.inf)
+            self._asleep_until = self._deadline
             self._alarm = trio.Event()
             with trio.move_on_at(self._asleep_until):
                 await self._alarm.wait()
             now = trio.current_time()
-            self._invitations.expire(now)
-            self._publish(self._room.expire(now))
+            try:
+                self._invitations.expire(now)
+                self._publish(self._room.expire(now))
+            except Exception:
+                # Our own fault. What it has left half done here is nobody's business in other rooms.
+                log.exception("a room's timer failed", room=self.id)
+                await trio.sleep(FAULT_PAUSE_S)
+
+    @property
+    def _deadline(self) -> float:
+        deadlines = (self._room.deadline, self._invitations.deadline)
+        return min((due for due in deadlines if due is not None), default=math.inf)
 
     def end(self) -> None:
         """Everybody is out, whether inside, waiting or watching."""
         self.perform(End())
-        self._dismiss_watchers()
+        for call_id in list(self._watchers):
+            self._dismiss_watcher(call_id)
         self._settle()
 
     def close(self) -> None:
@@ -425,8 +438,7 @@ class RoomHost:
         self._wake()
 
     def _wake(self) -> None:
-        deadlines = [due for due in (self._room.deadline, self._invitations.deadline) if due is not None]
-        if deadlines and min(deadlines) < self._asleep_until:
+        if self._deadline < self._asleep_until:
             self._alarm.set()
 
     def _carry_out(self, event: Event) -> None:
@@ -442,10 +454,10 @@ class RoomHost:
         match event:
             case MemberLeft(member):
                 seat = self._seats.pop(member)
-                seat.peer.close()
                 self._registry.note_left(member)
                 if seat.listener is not None:
                     seat.listener.out_of_room()
+                seat.peer.close()
             case PartyWithdrew(party):
                 self._places.pop(party, None)
             case PartyRejected(party):
@@ -468,9 +480,10 @@ class RoomHost:
             self._media.close()
             self._media = None
 
-    def _dismiss_watchers(self) -> None:
-        while self._watchers:
-            _, listener = self._watchers.popitem()
+    def _dismiss_watcher(self, call_id: str) -> None:
+        """Without a word: it was told of everybody who left, and it is nobody itself who could leave."""
+        listener = self._watchers.pop(call_id, None)
+        if listener is not None:
             listener.out_of_room()
 
     def _settle(self) -> None:
@@ -504,6 +517,19 @@ class RoomHost:
             case Nobody():
                 return []
         return [seat.listener for seat in seats if seat.listener is not None] + list(self._watchers.values())
+
+    def _reject(self, event: InvitationRejected) -> None:
+        seat = self._seats.get(event.sender)
+        if seat is not None and seat.listener is None:
+            seat.missed.append(event)
+        self._publish([event])
+
+    def _make_up(self, member: str) -> None:
+        """A socket is back."""
+        seat = self._seats[member]
+        missed, seat.missed = seat.missed, []
+        for event in missed:
+            self._tell(event)
 
     def _own(self, member: str) -> list[Listener]:
         seat = self._seats.get(member)

@@ -1,4 +1,4 @@
-"""Limits on what a socket may send and on what may wait for it, and the two meters that enforce rates.
+"""Limits on what a socket may send and on what may wait for it, and the meters that enforce rates.
 
 The meters are pure: they are told the time. Every constant has a test of its name's meaning in tests/signalling.
 """
@@ -63,6 +63,10 @@ USER_SOCKETS = 20
 
 WAITING_PARTIES = 500
 """Parties in the waiting room of one room; 429."""
+
+KNOCKS_BURST = 100
+KNOCKS_PER_S = 10
+"""Parties that may begin to wait for one room, or do so again, at once and in the long run; 429. All inside hear of each."""
 
 REMINDER_INTERVAL_S = 5.0
 """Least time between two reminders of one waiting party that are passed on; those between are dropped."""

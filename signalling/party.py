@@ -2,9 +2,10 @@
 
     anonymous -authenticate-> admitted -join_room-> inside -leave_room | removed | lost | ended-> anonymous
     anonymous -authenticate-> waiting  -allowed-> admitted
-                              waiting  -rejected | leave_room-> anonymous
-    any but inside -join_room-> inside
-    any but inside -watch_room-> watching, or inside if the call is
+                              waiting  -rejected-> anonymous
+    anonymous, waiting, admitted -watch_room-> watching, or inside if the call is
+    any, inside only if it watches or lost its media -join_room-> inside
+    waiting, admitted, watching -leave_room-> anonymous
 
 A socket carries one party, and beside it the registration of a user. Every request is checked in this order: parameters (by
 the dialect), state, proof, room. What changes anything comes after the last await, so that a socket that goes away
@@ -62,8 +63,7 @@ from signalling.door import source_of
 from signalling.host import Joined, RoomHost
 from signalling.listener import Listener
 from signalling.ports import Claims, RoomRecord, TokenRefused, User
-from signalling.ringing import Invitation
-from signalling.room.access import admit, asks_password, listed
+from signalling.room.access import Admission, admit, asks_password, listed
 from signalling.room.commands import (
     Command,
     Join,
@@ -187,18 +187,19 @@ class Party:
         self._rooms.call_ended(self._listener)
 
     def allowed(self, claims: Claims) -> None:
+        self._admitted(claims)
+
+    def _admitted(self, claims: Claims) -> None:
+        self._rooms.claim_call(claims, self._listener)
         self._become(Admitted(claims))
 
     def socket_gone(self) -> None:
         """Synchronous: the task that calls it is being cancelled."""
-        match self._state:
-            case Waiting(host, call_id):
-                host.withdraw(call_id, self._listener)
-            case Watching(host, call_id):
-                host.unwatch(call_id, self._listener)
-            case Inside(host, member):
-                host.socket_gone(member, self._listener)
+        former = self._state
         self._become(Anonymous())
+        self._part(former)
+        if isinstance(former, Inside):
+            former.host.socket_gone(former.member, self._listener)
 
     def _become(self, state: State) -> None:
         """The call id stays this socket's as long as its party is at the door, admitted or watching."""
@@ -209,6 +210,7 @@ class Party:
     # --- at the door ---
 
     async def _authenticate(self, request: Authenticate, reply: Reply) -> None:
+        await self._forget_dead_call()
         match self._state:
             case Anonymous():
                 pass
@@ -221,9 +223,13 @@ class Party:
         user = None if request.credentials is None else await self._user(request.credentials)
         user_id = None if user is None else user.id
         knows_password = asks_password(room, user_id) and await self._knows_password(room, request.room_password)
-        if user is not None or knows_password:
+        if request.credentials is not None or request.room_password is not None:
             room = await self._record(room.uuid)  # proofs take their time
-        admission = admit(room, user_id, knows_password)
+        returning = self._rooms.returning(request.call_id, room.uuid, user_id)
+        if returning is not None:
+            admission: Admission | None = Admission(returning.is_admin)
+        else:
+            admission = admit(room, user_id, knows_password)
         if not isinstance(self._state, Anonymous | Waiting):
             raise WrongState("you have been let in meanwhile")
         name = (user.display_name if user is not None else None) or request.display_name or ""
@@ -242,7 +248,7 @@ class Party:
         tokens = self._rooms.tokens
         token = tokens.issue(room=room.uuid, call_id=call_id, user=user, name=name, is_admin=is_admin)
         former = self._state
-        self._become(Admitted(tokens.read(token)))
+        self._admitted(tokens.read(token))
         reply(Authenticated(token))
         if isinstance(former, Waiting):
             former.host.withdraw(call_id, self._listener)
@@ -339,20 +345,13 @@ class Party:
             reply(RoomJoined(joined.member.id, joined.answer, joined.others, joined.member.is_admin))
 
         self._rooms.join(room, join, request.sdp, self._listener, inside)
-        self._leave_behind(former, claims)
+        if _place_of(former) != (claims.room, claims.call_id):
+            self._part(former)
 
     def _refuse_second_join(self) -> None:
         match self._state:
             case Inside(host, member, watching=False) if not host.may_join_again(member):
                 raise WrongState("already joined; subscribe_room renegotiates")
-
-    def _leave_behind(self, former: State, claims: Claims) -> None:
-        """What the socket waited for or watched before it took up another call."""
-        match former:
-            case Waiting(host, call_id) if (host.id, call_id) != (claims.room, claims.call_id):
-                host.withdraw(call_id, self._listener)
-            case Watching(host, call_id) if (host.id, call_id) != (claims.room, claims.call_id):
-                host.unwatch(call_id, self._listener)
 
     async def _watch_room(self, request: WatchRoom, reply: Reply) -> None:
         self._refuse_to_watch()
@@ -365,12 +364,14 @@ class Party:
             def watches() -> None:
                 reply(RoomWatched(host.id, host.members))
 
+            self._rooms.claim_call(claims, self._listener)
             if host.watch(claims, self._listener, watches):
                 self._become(Inside(host, claims.call_id, watching=True))
+                self._rooms.release_call(claims.call_id, self._listener)
             else:
-                self._rooms.claim_call(claims.call_id, claims.room, claims.user, self._listener)
                 self._become(Watching(host, claims.call_id))
-        self._leave_behind(former, claims)
+        if _place_of(former) != (claims.room, claims.call_id):
+            self._part(former)
 
     def _refuse_to_watch(self) -> None:
         if isinstance(self._state, Inside | Watching):
@@ -391,21 +392,33 @@ class Party:
                 host.perform(Leave(member), partial(reply, Done()))
             case Anonymous():
                 raise WrongState("there is nothing to leave")
-            case Waiting(host, call_id):
+            case Waiting() | Watching() | Admitted():
                 self._become(Anonymous())
                 reply(Done())
-                host.withdraw(call_id, self._listener)
-            case Watching(host, call_id):
-                self._become(Anonymous())
-                reply(Done())
-                host.unwatch(call_id, self._listener)
-            case Admitted():
-                self._become(Anonymous())
-                reply(Done())
+                self._part(former)
+                self._rooms.call_ended(self._listener)
             case _:
                 assert_never(former)
 
+    def _part(self, former: State) -> None:
+        """From what the socket waited for or watched."""
+        match former:
+            case Waiting(host, call_id):
+                host.withdraw(call_id, self._listener)
+            case Watching(host, call_id):
+                host.unwatch(call_id, self._listener)
+
     # --- inside ---
+
+    async def _forget_dead_call(self) -> None:
+        """A token that is good no more, or whose room is gone, admits to nothing, so its call keeps the socket no longer."""
+        former = self._state
+        if isinstance(former, Admitted):
+            try:
+                await self._room_of(former.claims)
+            except RoomError:
+                if self._state is former:
+                    self._become(Anonymous())
 
     def _inside(self) -> Inside:
         if not isinstance(self._state, Inside):
@@ -426,9 +439,10 @@ class Party:
 
     async def _remove_member(self, request: RemoveMember, reply: Reply) -> None:
         inside = self._inside()
-        inside.host.check(Remove(inside.member, request.member))
+        host, target = inside.host, request.member
+        host.check(Remove(inside.member, target))
         # It is kept before it is told: a crash lets nobody back in who was seen to be removed.
-        self._rooms.tokens.revoke(inside.host.id, request.member)
+        self._rooms.tokens.revoke(host.id, target)
         done: Callable[[], None] = partial(reply, Done())
         try:
             await self._rooms.tokens.kept()
@@ -437,10 +451,11 @@ class Party:
             raise
         finally:
             # From the revocation on there is no way back, whoever goes away meanwhile and whatever the store says.
-            if inside.host.member(request.member) is not None:
-                inside.host.perform(Remove(None, request.member), done)
+            if host.member(target) is not None:
+                host.perform(Remove(None, target), done)
             else:
                 done()  # it has left by itself
+            self._rooms.free_calls(host.id, target)
 
     # --- users and invitations ---
 
@@ -451,27 +466,27 @@ class Party:
         registrations.register(user, self._listener, trio.current_time(), partial(reply, answer))
 
     async def _create_temp_room(self, request: CreateTempRoom, reply: Reply) -> None:
+        await self._forget_dead_call()
         if not isinstance(self._state, Anonymous):
             raise WrongState("this socket carries a call already")
         self._rooms.refuse_if_draining()
         user = await self._user(request.credentials)
         called = await self._rooms.look_up(request.invited)
-        invitation: Invitation | None = None
-        token = ""
-
-        def creator(room: str) -> Join:
-            nonlocal token
-            name = user.display_name or ""
-            token = self._rooms.tokens.issue(room=room, call_id=request.call_id, user=user.id, name=name, is_admin=True)
-            return _join(self._rooms.tokens.read(token), request.audio_muted, request.video_muted)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        shown = user.display_name or user.username
+        room = self._rooms.temporary(shown, request.call_id, user, self._listener)
+        tokens = self._rooms.tokens
+        token = tokens.issue(
+            room=room.uuid, call_id=request.call_id, user=user.id, name=user.display_name or "", is_admin=True
+        )
+        join = _join(tokens.read(token), request.audio_muted, request.video_muted)
 
         def inside(joined: Joined) -> None:
-            nonlocal invitation
             self._become(Inside(joined.host, joined.member.id))
             invitation = joined.host.invite(joined.member.id, called)
             reply(
                 TempRoomCreated(
-                    room_id=joined.host.id,
+                    room_id=room.uuid,
                     call_id=joined.member.id,
                     sdp=joined.answer,
                     auth_token=token,
@@ -479,11 +494,9 @@ class Party:
                     unreachable=invitation.unreachable,
                 )
             )
+            invitation.ring()
 
-        name = user.display_name or user.username
-        self._rooms.create(name, request.call_id, creator, request.sdp, self._listener, inside)
-        assert invitation is not None
-        invitation.ring()
+        self._rooms.join(room, join, request.sdp, self._listener, inside, temporary=True)
 
     def _convert_to_room(self) -> None:
         """Between phones there are no calls before there is a SIP gateway, so no call id is that of one."""
@@ -494,9 +507,14 @@ class Party:
     async def _invite_extens(self, request: InviteExtens, reply: Reply) -> None:
         inside = self._inside()
         self._admin(inside.host, inside.member)
+        self._rooms.refuse_if_draining()
         called = await self._rooms.look_up(request.extens)
         if self._state is not inside:
             raise WrongState("join_room first")
+        room = await self._record(inside.host.id)
+        if self._state is not inside:
+            raise WrongState("join_room first")
+        inside.host.record = room
         invitation = inside.host.invite(inside.member, called)
         reply(PeopleInvited(invitation.ringing, invitation.unreachable))
         invitation.ring()
@@ -506,7 +524,10 @@ class Party:
     async def _record(self, uuid: str) -> RoomRecord:
         if _UUID.fullmatch(uuid) is None:
             raise NotFound("no such room")
-        return await self._rooms.record(uuid)
+        record = await self._rooms.record(uuid)
+        # A socket that another one has just taken the place of does nothing any more, even if the answer came as well.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return record
 
     async def _claims(self, token: str) -> tuple[Claims, RoomRecord]:
         """Who may enter where. A room that is gone is said to be gone, whatever has become of the token."""
@@ -554,6 +575,15 @@ def _join(claims: Claims, audio_muted: bool, video_muted: bool) -> Join:
         audio_muted=audio_muted,
         video_muted=video_muted,
     )
+
+
+def _place_of(state: State) -> tuple[str, str] | None:
+    """Where somebody waits or watches."""
+    match state:
+        case Waiting(host, call_id) | Watching(host, call_id):
+            return host.id, call_id
+        case _:
+            return None
 
 
 def _call_of(state: State) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import structlog
 import trio
 from attrs import frozen
 
@@ -19,7 +20,7 @@ from signalling.door import Door
 from signalling.host import Joined, RoomHost
 from signalling.listener import Listener, tell
 from signalling.live import LiveRoom
-from signalling.ports import Directory, ListedUser, MediaEngine, Observer, RoomEvent, RoomRecord, Tokens
+from signalling.ports import Claims, Directory, ListedUser, MediaEngine, Observer, RoomEvent, RoomRecord, Tokens, User
 from signalling.registrations import Registrations
 from signalling.ringing import Called
 from signalling.room.commands import Join
@@ -28,13 +29,23 @@ from signalling.room.events import Event, ServerDraining
 from signalling.room.member import Member
 from signalling.settings import RoomApiSettings
 
+log = structlog.get_logger()
+
 
 @frozen
 class _Owner:
-    """Whose a call id is."""
+    """Whose a call id is: of a user, or of whoever holds the very same token."""
 
     room: str
     user: str | None
+    token_id: str | None
+
+    def is_also(self, other: "_Owner") -> bool:
+        if self.room != other.room:
+            return False
+        if self.user is None or other.user is None:
+            return self.user == other.user and self.token_id is not None and self.token_id == other.token_id
+        return self.user == other.user
 
 
 class Rooms:
@@ -114,7 +125,7 @@ class Rooms:
                 self.note_deserted(host)
 
     def exists(self, uuid: str) -> bool:
-        """Whether the room has a host, stored or not."""
+        """Whether anybody is inside, waits or watches; what is only stored does not count."""
         return uuid in self._hosts
 
     def members(self, uuid: str) -> tuple[Member, ...]:
@@ -125,14 +136,14 @@ class Rooms:
 
     def hold_call(self, call_id: str, room: str, user: str | None, listener: Listener) -> None:
         """Makes the call id the party's own until the listener releases it; CallInUse if it is another's."""
-        party = self._party(call_id, listener)
-        if party is not None and (user is None or party != _Owner(room, user)):
-            raise CallInUse("another party uses this call id")
-        self.claim_call(call_id, room, user, listener)
+        self._refuse_another(call_id, _Owner(room, user, None), listener)
+        self._held.setdefault(call_id, {})[listener] = _Owner(room, user, None)
 
-    def claim_call(self, call_id: str, room: str, user: str | None, listener: Listener) -> None:
-        """The same for somebody whose token has proved that the call is its own."""
-        self._held.setdefault(call_id, {})[listener] = _Owner(room, user)
+    def claim_call(self, claims: Claims, listener: Listener) -> None:
+        """The same for somebody who holds a token; CallInUse if another party has taken up the call id since."""
+        owner = _Owner(claims.room, claims.user, claims.token_id)
+        self._refuse_another(claims.call_id, owner, listener)
+        self._held.setdefault(claims.call_id, {})[listener] = owner
 
     def release_call(self, call_id: str, listener: Listener) -> None:
         holders = self._held.get(call_id, {})
@@ -140,53 +151,56 @@ class Rooms:
         if not holders:
             self._held.pop(call_id, None)
 
-    def _party(self, call_id: str, but: Listener) -> _Owner | None:
+    def returning(self, call_id: str, room: str, user: str | None) -> Member | None:
+        """The member whose call this is, if it is inside that room and has been proved to be that user."""
+        host = self._joined.get(call_id)
+        member = host.member(call_id) if host is not None and host.id == room else None
+        return member if member is not None and user is not None and member.user == user else None
+
+    def free_calls(self, room: str, call_id: str | None) -> None:
+        """This call, or all of the room, may be taken by others: the tokens of those who hold it are revoked."""
+        for call in list(self._held) if call_id is None else [call_id]:
+            for listener, owner in list(self._held.get(call, {}).items()):
+                if owner.room == room:
+                    self.release_call(call, listener)
+
+    def _refuse_another(self, call_id: str, owner: _Owner, listener: Listener) -> None:
+        others = [held for holder, held in self._held.get(call_id, {}).items() if holder is not listener]
         host = self._joined.get(call_id)
         if host is not None:
-            member = host.member(call_id)
-            assert member is not None
-            return _Owner(host.id, member.user)
-        others = (owner for listener, owner in self._held.get(call_id, {}).items() if listener is not but)
-        return next(others, None)
+            others.append(_Owner(host.id, *host.identity(call_id)))
+        if not all(owner.is_also(other) for other in others):
+            raise CallInUse("another party uses this call id")
 
     # --- entering ---
 
     def join(
-        self, record: RoomRecord, join: Join, offer: str, listener: Listener, reply: Callable[[Joined], None]
+        self,
+        record: RoomRecord,
+        join: Join,
+        offer: str,
+        listener: Listener,
+        reply: Callable[[Joined], None],
+        temporary: bool = False,
     ) -> None:
-        """Seats a call in the room of `record`, which `record()` returned in this very step.
+        """Seats a call in the room of `record`, which `record()`, or `temporary`, returned in this very step.
 
         `reply` runs once it is inside, before anybody is told. A call that is inside already gets a new connection, its
         place stays; the socket that it had is closed with 4001.
         """
-        inside = self._joined.get(join.member)
-        if inside is not None and inside.id != record.uuid:
-            raise CallInUse("this call is in another room")
-        if inside is None:
+        self._refuse_another(join.member, _Owner(record.uuid, join.user, join.token_id), listener)
+        if join.member not in self._joined:
             self.refuse_if_draining()
-        with self.hosting(record) as host:
+        with self.hosting(record, temporary) as host:
             host.join(join, offer, listener, reply)
 
-    def create(
-        self,
-        name: str,
-        call_id: str,
-        creator: Callable[[str], Join],
-        offer: str,
-        listener: Listener,
-        reply: Callable[[Joined], None],
-    ) -> None:
-        """A temporary room with its first member, an admin; it ends when the last member leaves."""
+    def temporary(self, name: str, call_id: str, creator: User, listener: Listener) -> RoomRecord:
+        """The record of a room that is there once its creator, an admin, has joined it by this call."""
         self.refuse_if_draining()
-        if self._party(call_id, listener) is not None:
-            raise CallInUse("another party uses this call id")
         now = datetime.now(UTC)
         id = str(uuid.uuid4())
-        join = creator(id)
-        assert join.user is not None
-        record = RoomRecord(id, name, False, False, False, False, (ListedUser(join.user, admin=True),), now, now)
-        with self.hosting(record, temporary=True) as host:
-            host.join(join, offer, listener, reply)
+        self._refuse_another(call_id, _Owner(id, creator.id, None), listener)
+        return RoomRecord(id, name, False, False, False, False, (ListedUser(creator.id, admin=True),), now, now)
 
     def refuse_if_draining(self) -> None:
         if self._draining is not None:
@@ -205,6 +219,7 @@ class Rooms:
         self._ended += 1
         host = self._hosts.get(uuid)
         if host is None:
+            self.free_calls(uuid, None)
             return False
         try:
             if not host.temporary:
@@ -214,6 +229,7 @@ class Rooms:
             # Gone from the store it may be already, so nobody stays inside, even if whoever asked is gone too.
             if self._hosts.get(uuid) is host:
                 host.end()
+            self.free_calls(uuid, None)
         return True
 
     def snapshot(self) -> list[LiveRoom]:
@@ -274,4 +290,7 @@ class Rooms:
         if self._observers:
             seen = RoomEvent(host.id, host.record.name, datetime.now(UTC), event)
             for observer in self._observers:
-                observer.observe(seen)
+                try:
+                    observer.observe(seen)
+                except Exception:
+                    log.exception("an observer failed", observer=type(observer).__name__)

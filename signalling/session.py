@@ -61,8 +61,10 @@ async def serve_connection(socket: Socket, dialect: Literal["room_api"], rooms: 
     try:
         await connection.run()
     finally:
-        connection.gone()
-        rooms.disconnect(connection)
+        try:
+            connection.gone()
+        finally:
+            rooms.disconnect(connection)
 
 
 class _Connection:
@@ -139,7 +141,7 @@ class _Connection:
 
     async def _handle(self, text: str, size: int) -> None:
         now = trio.current_time()
-        allowed = self._allowance.take(now, cost=-(-size // FLOOD_UNIT_BYTES))
+        allowed = self._allowance.take(now, cost=max(1, -(-size // FLOOD_UNIT_BYTES)))
         if not allowed:
             self._refusals.add(now)
             if size > FLOOD_UNIT_BYTES:
@@ -152,6 +154,7 @@ class _Connection:
             await self._outbox.put_awaited(unreadable.reply).wait()
             return
         sent: trio.Event | None = None
+        replied = False
 
         def reply(outcome: room_api.Result | RoomError) -> None:
             if isinstance(outcome, RoomError):
@@ -160,7 +163,8 @@ class _Connection:
                 write(room_api.result(call, outcome))
 
         def write(text: str) -> None:
-            nonlocal sent
+            nonlocal sent, replied
+            replied = True
             if call.id is not None:
                 sent = self._outbox.put_awaited(text)
 
@@ -173,6 +177,7 @@ class _Connection:
             reply(refusal)
         except Exception:
             log.exception("request failed", method=call.method)
-            write(room_api.internal_error(call))
+            if not replied:
+                write(room_api.internal_error(call))
         if sent is not None:
             await sent.wait()

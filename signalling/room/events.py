@@ -278,5 +278,5 @@ def audience(event: Event) -> Audience:
 
 
 def droppable(event: Event) -> bool:
-    """Whether a socket that falls behind can do without it: the next of its kind says it all again."""
-    return isinstance(event, LevelChanged | AllocationsChanged | RateChanged)
+    """Whether a socket that falls behind can do without it. Levels and rates change on and on."""
+    return isinstance(event, LevelChanged | RateChanged)

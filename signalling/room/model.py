@@ -85,6 +85,10 @@ class Room:
     def member(self, id: str) -> Member | None:
         return self._members.get(id)
 
+    def identity(self, member: str) -> tuple[str | None, str]:
+        """The user it has proved to be, and the id of the token that let it in."""
+        return self._members[member].user, self._token_ids[member]
+
     @property
     def waiting(self) -> tuple[WaitingParty, ...]:
         """Everybody at the door, in the order of arrival."""

@@ -10,7 +10,7 @@ import trio.testing
 
 from sfu.wanted import VideoAllocation
 from signalling.dialects import room_api
-from signalling.limits import RINGING_INVITATIONS, USER_SOCKETS, WAITING_PARTIES
+from signalling.limits import KNOCKS_BURST, KNOCKS_PER_S, RINGING_INVITATIONS, USER_SOCKETS, WAITING_PARTIES
 from signalling.room.events import (
     InvitationRejected,
     MemberJoined,
@@ -492,8 +492,11 @@ class TestMediaNews:
 class TestLimits:
     async def test_of_those_who_wait(self, stage: Stage) -> None:
         for number in range(WAITING_PARTIES):
+            if number % KNOCKS_BURST == 0:
+                await trio.sleep(KNOCKS_BURST / KNOCKS_PER_S)
             stage.client(f"n{number}").send("authenticate", {"room": LISTED, "call_id": f"n{number}"})
         await stage.settle()
+        await trio.sleep(1)
         assert {403} == {client.inbox.popleft()["error"]["code"] for client in stage.clients.values()}
         assert WAITING_PARTIES == len(stage.waiting(LISTED))
         reply = await stage.ask("late", "authenticate", room=LISTED, call_id="late")
@@ -506,6 +509,20 @@ class TestLimits:
         assert reply["error"]["code"] == 403
         await stage.ask("n1", "leave_room")
         reply = await stage.ask("late", "authenticate", room=LISTED, call_id="late")
+        assert reply["error"]["code"] == 403
+
+    async def test_of_knocking(self, stage: Stage) -> None:
+        """All inside hear of each knock, so strangers may not knock as often as they like."""
+        await stage.enter("anna", LISTED)
+        for number in range(KNOCKS_BURST + 5):
+            stage.client(f"n{number}").send("authenticate", {"room": LISTED, "call_id": f"n{number}"})
+        await stage.settle()
+        codes = [stage.clients[f"n{number}"].inbox.popleft()["error"]["code"] for number in range(KNOCKS_BURST + 5)]
+        assert sorted(codes) == [403] * KNOCKS_BURST + [429] * 5
+        assert len(stage.clients["anna"].inbox) == KNOCKS_BURST
+        late = stage.clients[f"n{codes.index(429)}"]
+        await trio.sleep(1 / KNOCKS_PER_S)
+        reply = await stage.ask(late.name, "authenticate", room=LISTED, call_id=late.call_id)
         assert reply["error"]["code"] == 403
 
     async def test_of_what_rings_in_a_room(self, stage: Stage) -> None:

@@ -7,7 +7,9 @@ import pytest
 import trio
 
 from signalling import RoomApiSettings
+from signalling.host import RoomHost
 from signalling.limits import CLOSE_TIMEOUT_S, FLOOD_REFUSALS, FLOOD_UNIT_BYTES, MAX_FRAME_BYTES, OUTBOX_MESSAGES
+from tests.signalling.fakes import Diary, FakePeer
 from tests.signalling.stage import LISTED, OPEN, Stage, credentials, open_stage
 
 
@@ -47,6 +49,13 @@ class TestFrames:
 
 
 class TestFloods:
+    async def test_an_empty_message_is_one_too(self, stage: Stage) -> None:
+        anna = stage.client("anna")
+        for _ in range(500):
+            anna.socket.say("")
+        await stage.settle()
+        assert anna.socket.closed == 4029
+
     async def test_the_allowance(self, stage: Stage) -> None:
         client = stage.client("anna")
         for _ in range(201):
@@ -251,6 +260,56 @@ class TestEnds:
 
 
 class TestOwnFaults:
+    async def test_a_fault_after_the_reply_is_not_a_second_one(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await stage.enter("anna")
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(RoomHost, "_tell", broken)
+        anna = stage.clients["anna"]
+        anna.send("raise_hand", {})
+        await stage.settle()
+        assert [message.get("result") for message in anna.inbox] == [{}]
+
+    async def test_a_fault_in_one_rooms_timer_ends_no_other_room(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await stage.enter("anna", LISTED)
+        await stage.enter("bob")
+        await stage.enter("carl")
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(FakePeer, "close", broken)
+        stage.clients["carl"].socket.vanish()
+        await trio.sleep(11)
+        monkeypatch.undo()
+        await stage.settle()
+        await stage.play("""
+            bob  <- member_leave_room member=carl by_admin=false
+            anna => raise_hand
+            bob  drops
+            """)
+        await trio.sleep(11)
+        assert stage.members() == []
+        # Not even the call id is lost.
+        reply = await stage.ask("carl/2", "authenticate", room=OPEN, call_id="carl")
+        assert "result" in reply
+
+    async def test_an_observer_that_fails_is_none_of_the_rooms_business(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(Diary, "observe", broken)
+        await stage.enter("anna")
+        assert stage.members() == ["anna"]
+
     async def test_the_sender_alone_is_told_and_no_more_than_that(self, stage: Stage) -> None:
         stage.directory.fault = OSError("the disk of /secret/place is gone")
         reply = await stage.ask("anna", "authenticate", room=OPEN, call_id="anna")

@@ -332,6 +332,15 @@ TRANSCRIPTS = {
         anna => mute_audio
         bob  => mute_audio
         """,
+    "a token whose room is gone keeps neither socket nor call id": """
+        zoe  -> authenticate
+        zoe  <- ok ...
+        delete open
+        carl -> authenticate room=listed call_id=zoe user=bob
+        carl <- ok ...
+        zoe  -> authenticate room=listed call_id=other user=anna
+        zoe  <- ok ...
+        """,
 }
 
 

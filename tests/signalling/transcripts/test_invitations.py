@@ -533,6 +533,18 @@ TRANSCRIPTS = {
         bob/2 <- ok call_id=leg members=anna ...
         wait 20
         """,
+    "a rejection waits for its sender": """
+        anna  enters listed
+        bob   registers
+        anna  -> invite_exten extens=bob
+        anna  <- ok invited=bob:?bridge failed=
+        bob   <- room_invite call_id=?leg ...
+        anna  drops
+        bob   => room_invite_reject room=listed call_id=leg
+        anna/2 -> join_room
+        anna/2 <- ok ...
+        anna/2 <- room_invite_reject room=listed call_id=bridge
+        """,
 }
 
 

@@ -666,6 +666,34 @@ TRANSCRIPTS = {
         nora -> watch_room
         nora <- error 409
         """,
+    "nobody knocks at a room that was deleted while its password was guessed": """
+        anna enters guarded
+        look-ups take 1
+        zoe  -> authenticate room=guarded room_password=wrong
+        wait 1.5
+        delete guarded
+        anna <- member_leave_room ...
+        wait 3
+        zoe  <- error 404
+        """,
+    "a member comes back by its credentials, however the room asks others to wait": """
+        anna enters listed
+        bob  -> authenticate room=listed user=carl
+        bob  <- error 403
+        anna <- member_waiting ...
+        anna -> allow_member member=bob
+        anna <- ok
+        bob  <- member_allowed auth_token=?pass
+        anna <- member_waiting_allowed member=bob
+        bob  -> join_room auth_token=pass
+        bob  <- ok is_admin=false ...
+        anna <- member_join_room ...
+        bob  drops
+        bob/2 -> authenticate room=listed user=carl
+        bob/2 <- ok ...
+        bob/2 -> join_room
+        bob/2 <- ok is_admin=false ...
+        """,
 }
 
 

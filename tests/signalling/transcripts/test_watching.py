@@ -320,6 +320,17 @@ TRANSCRIPTS = {
         anna <- room_invite_reject ...
         anna => raise_hand
         """,
+    "an old token drives nobody else away who watches": """
+        zoe  -> authenticate
+        zoe  <- ok auth_token=?old
+        zoe  => leave_room
+        bob  -> authenticate call_id=zoe user=bob
+        bob  <- ok auth_token=?new
+        bob  -> watch_room auth_token=new
+        bob  <- ok ...
+        zoe  -> join_room auth_token=old
+        zoe  <- error 409
+        """,
 }
 
 
