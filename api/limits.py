@@ -74,6 +74,13 @@ PROVEN_PASSWORDS: Final = 10_000
 REVOCATIONS: Final = 100_000
 """Calls and rooms whose tokens were revoked; one more, and all tokens issued until the oldest of them are void instead."""
 
+ROOM_REVOCATIONS: Final = 1000
+"""Of these in one room; one more, and all tokens of the room issued until then are void instead."""
+
+UNINVITED: Final = 10_000
+"""Ended invitations whose tokens are answered 410, counted apart; the oldest is forgotten first, and who was invited by it
+can then still come in late."""
+
 LIMIT_MODULES = ("api.limits", "signalling.limits", "sfu.limits", "native.limits")
 
 

@@ -1,4 +1,7 @@
-"""What is revoked outlives the server: groups, failures of the store, the ttl of earlier servers, the ends of it all."""
+"""What is revoked outlives the server: groups, failures of the store, the ttl of earlier servers, the ends of it all.
+
+And its limits: of a room and of ended invitations, so that nobody uses up what is there for all.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +14,7 @@ import trio
 from sqlalchemy.exc import OperationalError
 
 import api.revocations
+from api import limits
 from api.revocations import Revocations
 from api.store import Database, Store, revocations, rooms
 from api.store.revocations import Revocation
@@ -50,6 +54,13 @@ class CountingStore(Store):
 
 def claims(room: str, issued: float, call_id: str = "c") -> Claims:
     return Claims(room, call_id, None, "", False, issued, issued + TTL_S, "id")
+
+
+def voided(server: Revocations, room: str, issued: float, call_id: str = "c") -> Revocation:
+    """What voids a token that must be void."""
+    found = server.of(claims(room, issued, call_id))
+    assert found is not None
+    return found
 
 
 def stored(database: Database) -> list[Revocation]:
@@ -165,17 +176,18 @@ async def test_a_room_takes_its_revocations_along_and_one_that_is_not_stored_lea
     assert stored(database) == []
 
 
-async def test_it_is_forgotten_when_every_token_has_expired(database: Database, room: str) -> None:
+@pytest.mark.parametrize("uninvited", [False, True])
+async def test_it_is_forgotten_when_every_token_has_expired(database: Database, room: str, uninvited: bool) -> None:
     clock = Clock()
     kept = await Revocations.open(Store(database), TTL_S, clock)
-    kept.add(room, "c", uninvited=False)
+    kept.add(room, "c", uninvited=uninvited)
     issued = clock.now
     clock.now += 30
     kept.note_token(clock.now, clock.now + TTL_S)
-    kept.add(room, "d", uninvited=False)
+    kept.add(room, "d", uninvited=uninvited)
     await kept.kept()
     clock.now += 31
-    kept.add(room, "e", uninvited=False)
+    kept.add(room, "e", uninvited=uninvited)
     await kept.kept()
     assert {each.call_id for each in stored(database)} == {"d", "e"}
     assert kept.of(claims(room, issued)) is None
@@ -224,10 +236,172 @@ async def test_oldest_first_also_after_a_restart(
         clock.now += 1
         kept.add(room, call_id, uninvited=False)
     await kept.kept()
-    monkeypatch.setattr(api.revocations.limits, "REVOCATIONS", 2)
+    monkeypatch.setattr(limits, "REVOCATIONS", 2)
     again = await Revocations.open(Store(database), TTL_S, clock)
     assert again.of(claims("another room", clock.now - 2)) is not None
     assert again.of(claims("another room", clock.now - 1)) is None
+
+
+async def test_of_ended_invitations_the_oldest_are_forgotten_and_nothing_else_is(
+    database: Database, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many end, and although the limit of all others is lower."""
+    monkeypatch.setattr(limits, "UNINVITED", 3)
+    monkeypatch.setattr(limits, "REVOCATIONS", 2)
+    clock = Clock()
+    kept = await Revocations.open(Store(database), TTL_S, clock)
+    early = clock.now - 1
+    kept.add(room, "removed", uninvited=False)
+    for number in range(10):
+        clock.now += 1
+        kept.add(room, f"leg{number}", uninvited=True)
+        if number % 4 == 0:
+            await kept.kept()
+    await kept.kept()
+    assert [each.call_id for each in stored(database)] == ["removed", "leg7", "leg8", "leg9"]
+    for server in (kept, await Revocations.open(Store(database), TTL_S, clock)):
+        assert not voided(server, room, early, "removed").uninvited
+        assert voided(server, room, early, "leg7").uninvited
+        assert server.of(claims(room, early, "leg6")) is None
+        assert server.of(claims("another room", early)) is None
+
+
+async def test_the_limit_of_ended_invitations_holds_for_those_of_the_store_too(
+    database: Database, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    kept = await Revocations.open(Store(database), TTL_S, clock)
+    kept.add(room, "removed", uninvited=False)
+    for call_id in "abc":
+        clock.now += 1
+        kept.add(room, call_id, uninvited=True)
+    await kept.kept()
+    monkeypatch.setattr(limits, "UNINVITED", 2)
+    again = await Revocations.open(Store(database), TTL_S, clock)
+    assert again.of(claims(room, 0.0, "a")) is None
+    assert voided(again, room, 0.0, "b").uninvited
+    clock.now += 1
+    again.add(room, "d", uninvited=True)
+    await again.kept()
+    assert [each.call_id for each in stored(database)] == ["removed", "c", "d"]
+
+
+@pytest.mark.parametrize("removed_first", [True, False])
+async def test_a_call_that_was_removed_stays_so_when_its_invitation_is_forgotten(
+    database: Database, room: str, monkeypatch: pytest.MonkeyPatch, removed_first: bool
+) -> None:
+    monkeypatch.setattr(limits, "UNINVITED", 1)
+    clock = Clock()
+    kept = await Revocations.open(Store(database), TTL_S, clock)
+    for uninvited in (not removed_first, removed_first):
+        kept.add(room, "c", uninvited=uninvited)
+        await kept.kept()
+    for number in range(2):
+        clock.now += 1
+        kept.add(room, f"leg{number}", uninvited=True)
+    await kept.kept()
+    for server in (kept, await Revocations.open(Store(database), TTL_S, clock)):
+        assert not voided(server, room, clock.now - 2).uninvited
+
+
+async def test_a_room_with_too_many_is_revoked_whole_and_leaves_the_others_theirs(
+    database: Database, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ROOM_REVOCATIONS", 3)
+    monkeypatch.setattr(limits, "REVOCATIONS", 4)
+    other = database.write(partial(rooms.add, name="y")).uuid
+    clock = Clock()
+    kept = await Revocations.open(Store(database), TTL_S, clock)
+    early = clock.now - 1
+    kept.add(other, "c", uninvited=False)
+    kept.add(room, "leg", uninvited=True)
+    for call_id in ("a", "b", "c", "b"):
+        clock.now += 1
+        kept.add(room, call_id, uninvited=False)
+    await kept.kept()
+    assert kept.of(claims(room, early, "quiet")) is None
+    clock.now += 1
+    kept.add(room, "d", uninvited=False)
+    whole_at = clock.now
+    await kept.kept()
+    assert {(each.room, each.call_id) for each in stored(database)} == {(other, "c"), (room, "leg"), (room, "")}
+    clock.now += 1
+    kept.add(room, "e", uninvited=False)
+    await kept.kept()
+    for server in (kept, await Revocations.open(Store(database), TTL_S, clock)):
+        for call_id in ("a", "d", "quiet"):
+            assert voided(server, room, whole_at, call_id).revoked_at == whole_at
+            assert server.of(claims(room, whole_at + 0.5, call_id)) is None
+        assert voided(server, room, whole_at + 0.5, "e").revoked_at == whole_at + 1
+        assert voided(server, room, early, "leg").uninvited
+        assert voided(server, other, early, "c")
+        assert server.of(claims(other, early, "quiet")) is None
+    for number in range(20):
+        clock.now += 1
+        kept.add(room, f"c{number}", uninvited=False)
+    await kept.kept()
+    assert kept.of(claims(other, early, "quiet")) is None
+    assert len([each for each in stored(database) if each.room == room and not each.uninvited]) <= 3
+
+
+async def test_the_limit_of_a_room_holds_for_what_the_store_has_of_it_too(
+    database: Database, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    kept = await Revocations.open(Store(database), TTL_S, clock)
+    for call_id in "abc":
+        clock.now += 1
+        kept.add(room, call_id, uninvited=False)
+    await kept.kept()
+    monkeypatch.setattr(limits, "ROOM_REVOCATIONS", 2)
+    again = await Revocations.open(Store(database), TTL_S, clock)
+    assert voided(again, room, clock.now, "quiet")
+    assert again.of(claims(room, clock.now + 1, "a")) is None
+
+
+async def test_a_room_that_is_revoked_leaves_nothing_of_its_calls(database: Database, room: str) -> None:
+    """But the ended invitations, which are told apart."""
+    clock = Clock()
+    kept = await Revocations.open(Store(database), TTL_S, clock)
+    kept.add(room, "stored", uninvited=False)
+    kept.add(room, "leg", uninvited=True)
+    await kept.kept()
+    kept.add(room, "waits", uninvited=False)
+    kept.add(room, None, uninvited=False)
+    await kept.kept()
+    assert {each.call_id for each in stored(database)} == {"leg", ""}
+    for call_id in ("stored", "waits"):
+        assert not voided(kept, room, clock.now, call_id).uninvited
+
+
+async def test_what_is_forgotten_while_the_store_fails_waits_no_more(
+    database: Database, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "UNINVITED", 1)
+    monkeypatch.setattr(limits, "ROOM_REVOCATIONS", 2)
+    store = CountingStore(database)
+    clock = Clock()
+    kept = await Revocations.open(store, TTL_S, clock)
+    store.fails = True
+
+    async def fail() -> None:
+        with pytest.raises(OperationalError):
+            await kept.kept()
+
+    def revoke(*calls: str) -> None:
+        for call_id in calls:
+            clock.now += 1
+            kept.add(room, call_id, uninvited=call_id.startswith("leg"))
+
+    revoke("a", "b", "leg1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fail)
+        while store.writes < 2:
+            await trio.lowlevel.checkpoint()
+        revoke("c", "leg2")
+    store.fails = False
+    await kept.kept()
+    assert {each.call_id for each in stored(database)} == {"", "leg2"}
 
 
 def test_the_terms_are_one_row_however_many_servers_there_were(database: Database) -> None:
