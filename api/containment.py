@@ -9,15 +9,18 @@ holds its task, and the shutdown, for ever; it never looks at pongs; and it infl
   many connections in all and from one address, and no more.
 - OnlyHTTP1: an upgrade to HTTP/2 is ignored, as RFC 9110 7.8 allows; that protocol's task outlives an early end.
 - RoomWebSocket: early bytes wait for the upgrade's answer; oversized and binary frames close (1009, 1003); a peer that
-  leaves two pings unanswered is cut; no compression.
+  leaves two pings unanswered is cut; no compression. Once it is accepted, its handler speaks to it directly
+  (`own_websocket`): a notification in a large room is hundreds of messages, and each layer that they do not pass counts.
 
 They reach into hypercorn, so `install` asserts each name, and tests/api/test_containment.py sends what used to kill.
 """
 
 import math
+import os
 import resource
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import struct
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -45,6 +48,7 @@ from api.limits import (
     EARLY_BYTES,
     MISSED_PONGS,
     REFUSED_CONNECTIONS,
+    UNREAD_MESSAGES,
     WRITE_STALL_S,
 )
 from signalling.door import source_of
@@ -54,6 +58,7 @@ log = structlog.get_logger(__name__)
 
 TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 10\r\n\r\n"
 MAX_REQUEST_READ = 1 << 16
+PING_ROUNDS = 20
 
 
 class Connections:
@@ -69,6 +74,8 @@ class Connections:
         self.refused = 0
         self.being_refused = 0
         self._proxies = proxies
+        self._quiet: OrderedDict[RoomWebSocket, float] = OrderedDict()
+        """Since when each has not been pinged, the longest first."""
         self._open = 0
         self._by_source: Counter[str] = Counter()
 
@@ -79,6 +86,34 @@ class Connections:
             "no_pong": self.silent,
             "too_many": self.refused,
         }
+
+    def accepted(self, websocket: "RoomWebSocket") -> None:
+        self._quiet[websocket] = trio.current_time()
+
+    def gone(self, websocket: "RoomWebSocket") -> None:
+        self._quiet.pop(websocket, None)
+
+    async def ping(self, interval_s: float) -> None:
+        """Pings every WebSocket once in `interval_s`, in PING_ROUNDS: to wake up for each alone costs more than its ping."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                await trio.sleep(interval_s / PING_ROUNDS)
+                due = trio.current_time() - interval_s
+                while self._quiet and next(iter(self._quiet.values())) <= due:
+                    websocket, _ = self._quiet.popitem(last=False)
+                    self.accepted(websocket)
+                    # Not awaited: behind a peer that reads nothing the ping queues, and the count must go on.
+                    nursery.start_soon(self._ping, websocket)
+
+    async def _ping(self, websocket: "RoomWebSocket") -> None:
+        try:
+            await websocket.ping()
+        except Exception as error:  # noqa: BLE001  # as of its own tasks
+            self.contain(error)
+
+    def contain(self, error: Exception) -> None:
+        self.contained += 1
+        log.info("connection contained", error=_innermost(error))
 
     @property
     def ceiling(self) -> int:
@@ -110,15 +145,19 @@ class Connections:
 
 _counts: ContextVar[Connections] = ContextVar("connections")
 _connection: ContextVar["SafeTCPServer"] = ContextVar("connection")
+_websocket: ContextVar["RoomWebSocket"] = ContextVar("websocket")
 
 
-async def cut_connection() -> None:
-    """Close this task's connection without asking the peer. Pending writes of other tasks end with it."""
-    await _connection.get().cut()
+def own_websocket() -> "RoomWebSocket":
+    """The one whose handler calls this."""
+    return _websocket.get()
 
 
 class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
     """One connection. Its tasks find it by a context variable, since hypercorn hands them no reference."""
+
+    websocket: "RoomWebSocket | None" = None
+    """Once it is accepted as one."""
 
     async def run(self) -> None:
         _connection.set(self)
@@ -126,9 +165,10 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
             with _counts.get().place(self._peer()) as admitted:
                 await (super().run() if admitted else self._turn_away())
         except Exception as error:  # noqa: BLE001  # the point of it; Cancelled is none, so shutdowns pass
-            _counts.get().contained += 1
-            log.info("connection contained", error=_innermost(error))
+            _counts.get().contain(error)
         finally:
+            if self.websocket is not None:
+                _counts.get().gone(self.websocket)
             # Also after a cancellation, which hypercorn lets pass between its two steps of closing.
             with trio.CancelScope(shield=True):
                 await self.cut()
@@ -136,7 +176,7 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
     def _peer(self) -> str:
         """The address of the other end; empty if it is gone already."""
         try:
-            address: str = getattr(self.stream, "transport_stream", self.stream).socket.getpeername()[0]
+            address: str = self._below_tls.socket.getpeername()[0]
         except OSError:
             return ""
         return address
@@ -159,29 +199,67 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
 
     async def cut(self) -> None:
         # Closing TLS politely is a write, and writing is what a cut must not wait for.
-        await trio.aclose_forcefully(getattr(self.stream, "transport_stream", self.stream))
+        await trio.aclose_forcefully(self._below_tls)
+
+    @property
+    def _below_tls(self) -> trio.SocketStream:
+        return self.stream if isinstance(self.stream, trio.SocketStream) else self.stream.transport_stream
 
     async def _read_data(self) -> None:
         await super()._read_data()
         await self.idle_task.stop()  # it would keep what is left of a gone connection for its whole time-out
 
     async def protocol_send(self, event: ConnectionEvent) -> None:
-        if not isinstance(event, RawData):
+        if isinstance(event, RawData):
+            # hypercorn's HTTP takes it for granted that its other tasks run while one writes, and hangs otherwise.
+            with trio.CancelScope(shield=True):
+                await self.send_lock.acquire()
+            await self._write_locked(event.data)
+        else:
             await super().protocol_send(event)
-            return
-        # Shielded, as half a frame cannot be taken back; but not for longer than the peer is given to read.
-        with trio.CancelScope(shield=True) as patience:
-            async with self.send_lock:
-                patience.deadline = trio.current_time() + WRITE_STALL_S
-                try:
-                    await self.stream.send_all(event.data)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    patience.deadline = math.inf
-                    await self.protocol.handle(Closed())
+
+    async def write(self, data: bytes) -> None:
+        """Returns once the system has taken it all, or the connection is gone; that need not be a checkpoint."""
+        if self.send_lock.locked():
+            with trio.CancelScope(shield=True):
+                await self.send_lock.acquire()
+        else:
+            data = data[self._write_at_once(data) :]
+            if not data:
+                return
+            self.send_lock.acquire_nowait()  # the rest comes next, whoever else wants to write
+        await self._write_locked(data)
+
+    async def _write_locked(self, data: bytes) -> None:
+        try:
+            await self._write_patiently(data)
+        finally:
+            self.send_lock.release()
+
+    def _write_at_once(self, data: bytes) -> int:
+        """How much the system has taken without waiting; what is in the way will be told by the next attempt."""
+        if not isinstance(self.stream, trio.SocketStream):
+            return 0  # TLS
+        try:
+            return os.write(self.stream.socket.fileno(), data)
+        except OSError:
+            return 0
+
+    async def _write_patiently(self, data: bytes) -> None:
+        """Shielded, as half a frame cannot be taken back; but not for longer than the peer is given to read."""
+        if self._below_tls.socket.fileno() < 0:
+            return  # cut while this waited for its turn
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + WRITE_STALL_S) as patience:
+            try:
+                await self.stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                patience.deadline = math.inf
+                await self.protocol.handle(Closed())
         if patience.cancelled_caught:
             _counts.get().stalled += 1
             with trio.CancelScope(shield=True):
                 await self.cut()
+                await self.protocol.handle(Closed())
 
 
 class OnlyHTTP1(hypercorn.protocol.h11.H11Protocol):
@@ -191,33 +269,77 @@ class OnlyHTTP1(hypercorn.protocol.h11.H11Protocol):
         pass
 
 
+def text_frame(text: str) -> bytes:
+    """RFC 6455 5.2: final, text, not masked."""
+    payload = text.encode()
+    length = len(payload)
+    if length < 126:
+        return bytes((0x81, length)) + payload
+    if length < 1 << 16:
+        return struct.pack("!BBH", 0x81, 126, length) + payload
+    return struct.pack("!BBQ", 0x81, 127, length) + payload
+
+
 class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
-    """One WebSocket, between the frames of its peer and the queue of its handler."""
+    """One WebSocket, between the frames of its peer and the task that handles it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self._connections = _counts.get()
+        self._tcp = _connection.get()
         self._early = b""
         self._open = False
         self._message_bytes = 0
         self._unanswered = 0
         self._closing = False
         self._gone = trio.Event()
-        self._app_ended = False
-        self._putting = trio.CancelScope()
+        self._read, self._unread = trio.open_memory_channel[str](UNREAD_MESSAGES)
+        _websocket.set(self)
+
+    # --- for its handler, once it is accepted ---
+
+    async def next_text(self) -> str | None:
+        """None at the end of the connection, after all that was read before."""
+        try:
+            return await self._unread.receive()
+        except trio.EndOfChannel:
+            return None
+
+    async def send_texts(self, texts: Iterable[str]) -> None:
+        """Returns once the system has taken them; at the end of the connection they are lost."""
+        if not (self.closed or self._closing):
+            await self._tcp.write(b"".join(map(text_frame, texts)))
+
+    async def end(self, code: int, reason: str = "") -> None:
+        """Close, and read on until the peer has closed too: a socket closed with bytes unread would reset, and lose the
+        code."""
+        if not (self.closed or self._closing):
+            self._closing = True
+            self._read.close()
+            self.task_group.spawn(self._close_at_deadline)
+            await self._send_wsproto_event(CloseConnection(code=code, reason=reason))
+
+    async def _close_at_deadline(self) -> None:
+        with trio.move_on_after(CLOSE_STALL_S):
+            await self._gone.wait()
+            return
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    # --- for hypercorn ---
 
     async def handle(self, event: Event) -> None:
         if self.closed:
             return
         match event:
             case StreamClosed():
-                self.closed = True
                 self._gone.set()
-                await self._tell_app()
+                self._read.close()
+                await super().handle(event)
             case Body() | Data() if not self._open:
                 # RFC 6455 4.1 has the client wait for the answer; one that did not is served or refused like others.
                 self._early += event.data
                 if len(self._early) > EARLY_BYTES:
-                    await cut_connection()
+                    await self._tcp.cut()
             case _:
                 try:
                     await super().handle(event)
@@ -226,20 +348,20 @@ class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
         if message is None:
-            self._app_ended = True
-            self._putting.cancel()
+            self._unread.close()  # the handler has ended, and what waits for it is discarded
         if self._closing:
             return  # nothing follows a close frame, and the peer's answer or the deadline ends the connection
         await super().app_send(message)
-        if message is not None and message["type"] == "websocket.close" and self._open:
-            self._await_close()
 
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
         self.handshake.extensions = None  # a megabyte of zeros inflates from a kilobyte, so no compression
         await super()._accept(message)
         self._open = True
+        self._tcp.websocket = self
+        self._connections.accepted(self)
         if self._early:
-            await self.handle(Data(stream_id=self.stream_id, data=self._early))
+            early, self._early = self._early, b""
+            await self.handle(Data(stream_id=self.stream_id, data=early))
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
@@ -249,12 +371,12 @@ class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
                     await self._send_wsproto_event(event.response())
                     await self.send(StreamClosed(stream_id=self.stream_id))
                     return
-                case _ if self._closing:
+                case _ if self._closing or self.closed:
                     pass
                 case TextMessage():
                     await self._text(event)
                 case BytesMessage():
-                    await self._refuse(CloseReason.UNSUPPORTED_DATA)
+                    await self.end(CloseReason.UNSUPPORTED_DATA)
                 case Ping():
                     await self._send_wsproto_event(event.response())
                 case Pong():
@@ -264,54 +386,27 @@ class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
         self._message_bytes += len(part.data) if part.data.isascii() else len(part.data.encode())
         if self._message_bytes > MAX_FRAME_BYTES:
             self.buffer.clear()
-            await self._refuse(CloseReason.MESSAGE_TOO_BIG)
+            await self.end(CloseReason.MESSAGE_TOO_BIG)
             return
         self.buffer.extend(part)
         if part.message_finished:
-            message = self.buffer.to_message()
+            message = self.buffer.to_message()["text"]
             self.buffer.clear()
             self._message_bytes = 0
-            await self._put(message)
+            try:
+                await self._read.send(message)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass  # the handler, or the connection, has ended meanwhile
 
-    async def _put(self, message: Any) -> None:
-        """Queue a message for the handler; one that has ended would leave a full queue full for ever."""
-        if self.app_put is not None and not self._app_ended:
-            with trio.CancelScope() as self._putting:
-                await self.app_put(message)
-
-    async def _tell_app(self) -> None:
-        await self._put({"type": "websocket.disconnect", "code": CloseReason.ABNORMAL_CLOSURE.value})
-
-    async def _refuse(self, reason: CloseReason) -> None:
-        await self._send_wsproto_event(CloseConnection(code=reason))
-        self._await_close()
-        await self._tell_app()
-
-    def _await_close(self) -> None:
-        """Read on until the peer has closed too: a socket closed with bytes unread would reset, and lose the code."""
-        self._closing = True
-        self.task_group.spawn(self._close_at_deadline)
-
-    async def _close_at_deadline(self) -> None:
-        with trio.move_on_after(CLOSE_STALL_S):
-            await self._gone.wait()
+    async def ping(self) -> None:
+        if self.closed:
             return
-        await self.send(StreamClosed(stream_id=self.stream_id))
-
-    async def _send_pings(self) -> None:
-        interval_s = self.config.websocket_ping_interval
-        assert interval_s is not None
-        while not self.closed:
-            with trio.move_on_after(interval_s):
-                await self._gone.wait()
-                return
-            if self._unanswered == MISSED_PONGS:
-                _counts.get().silent += 1
-                await cut_connection()
-                return
-            self._unanswered += 1
-            # Not awaited: behind a peer that reads nothing the ping queues, and the count must go on.
-            self.task_group.spawn(self._send_wsproto_event, Ping())
+        if self._unanswered == MISSED_PONGS:
+            self._connections.silent += 1
+            await self._tcp.cut()
+            return
+        self._unanswered += 1
+        await self._send_wsproto_event(Ping())
 
 
 def install(counts: Connections) -> None:
@@ -331,7 +426,6 @@ def install(counts: Connections) -> None:
         (hypercorn.protocol.ws_stream.WSStream, "app_send"),
         (hypercorn.protocol.ws_stream.WSStream, "_accept"),
         (hypercorn.protocol.ws_stream.WSStream, "_handle_events"),
-        (hypercorn.protocol.ws_stream.WSStream, "_send_pings"),
         (hypercorn.protocol.ws_stream.WSStream, "_send_wsproto_event"),
     ):
         assert callable(getattr(base, name, None)), f"hypercorn has no {base.__name__}.{name} any more"

@@ -11,6 +11,7 @@ While it runs, `DIR/server.json` (0600) tells local commands where the server is
 
 import errno
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -62,6 +63,8 @@ LAST_WORDS_S = 15.0
 # For requests under way once HTTP has stopped accepting.
 GRACE_S = 1.0
 BACKLOG = 1024
+# New objects between two looks for garbage; Python's 700 are less than one notification to a large room makes.
+GARBAGE_AFTER = 10_000
 
 
 class StartError(Exception):
@@ -82,7 +85,7 @@ class Ready:
 def run(config: Config, directory: Path, *, demo: bool = False) -> None:
     """Serve until a signal ends it; the ready line is the only thing on stdout."""
     try:
-        trio.run(partial(serve, config, directory, engine_factory=MediaEngine, demo=demo, announce=_print_ready))
+        trio.run(partial(serve, config, directory, engine_factory=MediaEngine, demo=demo, announce=_be_ready))
     except BaseExceptionGroup as group:
         # Nested nurseries wrap what ended the start; the person who started it wants the reason alone.
         reasons = group.subgroup(StartError)
@@ -93,6 +96,14 @@ def run(config: Config, directory: Path, *, demo: bool = False) -> None:
 
 def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _be_ready(ready: Ready) -> None:
+    # What is loaded now stays: looking through it again with every full collection only makes those longer.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 10, 10)
+    _print_ready(ready)
 
 
 def _print_ready(ready: Ready) -> None:
@@ -177,6 +188,7 @@ async def _serve_from(
                     raise StartError(f"media: {error}") from None
                 async with trio.open_nursery() as rooms_nursery:
                     await rooms_nursery.start(services.rooms.run)
+                    rooms_nursery.start_soon(services.connections.ping, config.http.ping_interval_s)
                     async with trio.open_nursery() as http_nursery:
                         addresses = [
                             await http_nursery.start(_serve_http, Gate(app, proxies), config, key, bind, stop_http)
@@ -230,8 +242,7 @@ async def _serve_http(
     settings.include_server_header = False
     settings.h11_max_incomplete_size = HEADER_BYTES
     settings.keep_alive_timeout = HEAD_TIMEOUT_S
-    # No read_timeout: it would end quiet WebSockets. Pings find the dead ones.
-    settings.websocket_ping_interval = config.http.ping_interval_s
+    # No read_timeout: it would end quiet WebSockets. Pings find the dead ones, and those are not hypercorn's.
     settings.graceful_timeout = GRACE_S
     try:
         settings.create_ssl_context()

@@ -1,40 +1,44 @@
 """WebSocket paths: each is one dialect, and everything else about the connection is signalling's.
 
-Frame rules (1 MiB, text only, pings) are kept below, in `containment`. The handler is cancelled the moment its peer is
-gone, so `receive` needs no end of its own.
+They stand beside quart, not in it: what it does for a connection costs more than all the rest. Only the way in is ASGI's,
+so that the gate has seen it; frames and their rules (1 MiB, text only, pings) are `containment`'s.
 """
 
-from quart import websocket
+from typing import Any, cast
+
 from quart_trio import QuartTrio
 
+from api.containment import RoomWebSocket, own_websocket
+from api.gate import App, Receive, Scope, Send
 from api.services import Services
-from signalling import serve_connection
+from signalling import SocketClosed, serve_connection
 
 
-class QuartSocket:
-    """Implements signalling.Socket on the WebSocket of the running handler."""
+class AcceptedSocket:
+    """Implements signalling.Socket."""
 
-    async def receive(self) -> str | bytes:
-        message: str | bytes = await websocket.receive()
-        return message
+    def __init__(self, websocket: RoomWebSocket) -> None:
+        self.send = websocket.send_texts
+        self.close = websocket.end
+        self._next_text = websocket.next_text
 
-    async def send(self, text: str) -> None:
-        await websocket.send(text)
-
-    async def close(self, code: int, reason: str = "") -> None:
-        await websocket.close(code, reason)
+    async def receive(self) -> str:
+        text = await self._next_text()
+        if text is None:
+            raise SocketClosed
+        return text
 
 
 def mount(app: QuartTrio, services: Services) -> None:
-    @app.websocket("/room")
-    async def room() -> None:
-        client = websocket.scope.get("client") or ("", 0)
-        await serve_connection(
-            QuartSocket(),
-            "room_api",
-            services.rooms,
-            services.directory,
-            services.tokens,
-            services.config.room_api,
-            client[0],
-        )
+    pages = cast(App, app.asgi_app)
+
+    async def route(scope: Scope, receive: Receive, send: Send, *rest: Any) -> None:
+        if scope["type"] != "websocket" or scope["path"] != "/room":
+            await pages(scope, receive, send, *rest)
+            return
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        client = scope.get("client") or ("", 0)
+        await serve_connection(AcceptedSocket(own_websocket()), "room_api", services.rooms, client[0])
+
+    app.asgi_app = cast(Any, route)  # type: ignore[method-assign]  # what its documentation says middleware does

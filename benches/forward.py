@@ -24,7 +24,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -33,7 +33,6 @@ from typing import Final
 import attrs
 import trio
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from benches import floor, machine
@@ -42,6 +41,7 @@ from benches.counts import Arrived, Published
 from benches.floor import Column, FloorFigure
 from benches.load import PACKETS_A_FRAME
 from benches.machine import Machine
+from benches.progress import Progressing
 from benches.server import Server, serving
 
 FPS: Final = 30
@@ -163,34 +163,6 @@ class Report:
     sweep: list[Step] = attrs.field(factory=list)
     half: Step | None = None
     held: Held | None = None
-
-
-class Progressing:
-    """What is going on: a bar on a terminal, otherwise a line a step."""
-
-    def __init__(self, console: Console, steps: int) -> None:
-        self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=steps)
-
-    @contextmanager
-    def showing(self) -> Iterator[None]:
-        with self._bar:
-            yield
-
-    def step(self, what: str) -> None:
-        if self._console.is_terminal:
-            self._bar.update(self._task, description=what, advance=1)
-        else:
-            self._console.print(what, highlight=False)
 
 
 @attrs.frozen
@@ -412,7 +384,7 @@ async def _sweep(report: Report, bench: Bench, say: Progressing) -> None:
 async def _hold(data: Path, n: int, lengths: Lengths) -> Held:
     """A server of its own, because it is started differently."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(serving(data, holder=True))
+        server = await stack.enter_async_context(serving(data, aside=True))
         generator = await _generator(stack, server, n)
         bench = Bench(server, generator, lengths)
         await generator.ask({"do": "subscribe", "n": n}, 120)

@@ -1,7 +1,7 @@
 """What the kernel knows: this machine, and what a process has used of it.
 
-CPU time is what the scheduler charged, in ns (proc(5), /proc/PID/task/*/schedstat, first field): exact for threads that
-run for microseconds at a time, where tick-based times are not.
+CPU time is what the scheduler charged, in ns (proc(5), /proc/PID/task/*/schedstat, first field; the second is the time spent
+waiting for a core): exact for threads that run for microseconds at a time, where tick-based times are not.
 """
 
 import os
@@ -30,10 +30,19 @@ def describe() -> Machine:
 
 def thread_times(pid: int) -> dict[int, int]:
     """Thread id to the ns of CPU that it has been charged."""
+    return _schedstat(pid, 0)
+
+
+def thread_waits(pid: int) -> dict[int, int]:
+    """Thread id to the ns that it could have run and had no core, because others were on it."""
+    return _schedstat(pid, 1)
+
+
+def _schedstat(pid: int, field: int) -> dict[int, int]:
     times = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
-            times[int(task.name)] = int((task / "schedstat").read_text().split()[0])
+            times[int(task.name)] = int((task / "schedstat").read_text().split()[field])
         except (FileNotFoundError, ProcessLookupError):
             continue  # a thread that ended between the listing and the reading
     return times
@@ -41,7 +50,7 @@ def thread_times(pid: int) -> dict[int, int]:
 
 @attrs.frozen
 class Used:
-    """CPU between two readings of `thread_times`: all threads, and the busiest one."""
+    """Between two readings of `thread_times` or `thread_waits`: all threads, and the busiest one."""
 
     total_ns: int
     busiest_ns: int
@@ -54,6 +63,12 @@ def used(before: dict[int, int], after: dict[int, int]) -> Used:
 
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def proportional_bytes(pid: int) -> int:
+    """What is shared with other processes counts in part only (PSS)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:"))
 
 
 def allow_files(wanted: int) -> None:

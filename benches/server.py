@@ -1,7 +1,7 @@
 """The server that is measured: the real command in a process of its own, with a data directory that is thrown away.
 
-With `holder` it is the same command, started by a few lines that also run a thread which takes the GIL for as long as
-it is told to (in µs, on stdin), the way a C extension does that forgets to release it.
+With `aside` it is the same command, started by a few lines that also run a thread which does as it is told on stdin: it
+takes the GIL for so many µs, the way a C extension does that forgets to release it, or collects garbage.
 """
 
 import json
@@ -9,9 +9,10 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -25,14 +26,17 @@ LAST_WORDS: Final = 3000
 SETTINGS: Final = {"ATRIUM_HTTP_DRAIN_DEADLINE_S": "0"}  # nobody here waits for a call to end
 
 # ctypes.PyDLL calls without releasing the GIL. os.read, because nobody may hold sys.stdin's lock at the exit.
-HOLDER: Final = """\
-import ctypes, os, sys, threading
+ASIDE: Final = """\
+import ctypes, gc, os, sys, threading
 
-def hold():
-    while wanted := os.read(0, 64):
-        ctypes.PyDLL(None).usleep(int(wanted))
+def listen():
+    while words := os.read(0, 64).split():
+        if words[0] == b"hold":
+            ctypes.PyDLL(None).usleep(int(words[1]))
+        else:
+            gc.collect()
 
-threading.Thread(target=hold, daemon=True).start()
+threading.Thread(target=listen, daemon=True).start()
 sys.argv[0] = "atrium"
 from api.commands import main
 main()
@@ -50,19 +54,24 @@ class Server:
         return self.child.pid
 
     async def hold_gil(self, seconds: float) -> None:
-        await self.child.stdin.send_all(b"%d\n" % int(seconds * 1e6))
+        await self.child.stdin.send_all(b"hold %d\n" % int(seconds * 1e6))
+
+    async def collect_garbage(self) -> None:
+        await self.child.stdin.send_all(b"collect\n")
 
 
 @asynccontextmanager
-async def serving(data: Path, holder: bool = False) -> AsyncIterator[Server]:
-    """One worker on a free port, with the open room of `--demo`."""
+async def serving(
+    data: Path, aside: bool = False, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Server]:
+    """One worker on a free port, with the open room of `--demo`; `settings` go into its environment."""
     log = data / "server.log"
     data.mkdir()
-    command = ["-c", HOLDER] if holder else ["-m", "api"]
+    command = ["-c", ASIDE] if aside else ["-m", "api"]
     flags = ["--data", str(data), "--http", "127.0.0.1:0", "--media", "127.0.0.1:0", "--workers", "1", "--demo"]
     try:
         key = await _add_key(data)
-        async with started("the server", [*command, "serve", *flags], log, SETTINGS) as child:
+        async with started("the server", [*command, "serve", *flags], log, {**SETTINGS, **settings}) as child:
             os.sched_setaffinity(child.pid, machine.cores()[0])
             with trio.fail_after(START_S):
                 line = await child.lines.next()
