@@ -8,7 +8,7 @@
     waiting, admitted, watching -leave_room-> anonymous
 
 A socket carries one party, and beside it the registration of a user. Every request is checked in this order: parameters (by
-the dialect), state, proof, room. What changes anything comes after the last await, so that a socket that goes away
+the dialect), state, proof, room. What changes anything comes after the last await, so that a handler that is cancelled
 during one leaves no trace; and since an admin, the room or another socket may have changed the state during one, whatever
 the change relies on is looked at again. The party outlives the socket only as a member of its room, which waits for it there.
 """

@@ -4,7 +4,7 @@ import time
 
 import trio
 
-from benches.server import HOLDER
+from benches.server import ASIDE
 from tests.e2e.conftest import Running, Start
 from tests.e2e.room import RoomSocket
 from tests.sfu.caller import Caller
@@ -19,7 +19,7 @@ LATEST_S = 0.1
 async def hold(server: Running, socket: RoomSocket) -> float:
     """Hold the GIL, and ask something meanwhile; how long the answer took."""
     assert server.popen.stdin is not None
-    server.popen.stdin.write(b"%d\n" % int(HOLD_S * 1e6))
+    server.popen.stdin.write(b"hold %d\n" % int(HOLD_S * 1e6))
     server.popen.stdin.flush()
     await trio.sleep(HOLD_S / 5)
     before = trio.current_time()
@@ -28,7 +28,7 @@ async def hold(server: Running, socket: RoomSocket) -> float:
 
 
 async def test_no_packet_waits_for_a_thread_that_holds_the_gil(serve: Start) -> None:
-    server = await trio.to_thread.run_sync(lambda: serve("-c", HOLDER))
+    server = await trio.to_thread.run_sync(lambda: serve("-c", ASIDE))
     room = await trio.to_thread.run_sync(lambda: server.demo)
     ann, bob = Caller(), Caller()
     sockets: list[RoomSocket] = []

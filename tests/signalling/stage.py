@@ -11,7 +11,7 @@
     anna  has token [place] [admin]         a token as the server could have issued it; the place is then `anna`'s
     anna  registers                         register_room_api; what these three cause is somebody else's transcript
     anna  drops                             its socket is gone
-    anna  is cancelled                      so is its handler, as the server does it with a peer that is gone
+    anna  is cancelled                      so is its handler, as it happens when the server stops
 
     media anna lost closed                  the engine speaks; also: media speaker anna | nobody,
                                             media levels anna=50 bob=0, media rate anna 500000
