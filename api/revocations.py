@@ -21,7 +21,7 @@ A revocation names a call of a room, or the whole room, and voids the tokens iss
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 
 import attrs
@@ -31,8 +31,8 @@ import trio
 from sqlalchemy.exc import SQLAlchemyError
 
 from api import limits
-from api.store import Store, revocations, tables
-from api.store.revocations import Revocation
+from api.store import Store, revocations
+from api.store.revocations import WHOLE_ROOM, Revocation
 from signalling.ports import Claims
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,6 @@ log = structlog.get_logger(__name__)
 RETRY_S = 1.0
 # For the last group, when the server ends.
 FLUSH_S = 5.0
-WHOLE_ROOM = ""
 
 Key = tuple[str, str]
 
@@ -171,7 +170,7 @@ class Revocations:
             group, self._waiting = self._waiting, {}
             upto = self._revoked
             change = partial(
-                _keep, news=group.values(), uninvited_forgotten=self._uninvited_forgotten, now=self._clock()
+                revocations.keep, news=group.values(), uninvited_forgotten=self._uninvited_forgotten, now=self._clock()
             )
             try:
                 await self._store.write(change)
@@ -206,14 +205,3 @@ class Revocations:
 
 def _key(revocation: Revocation) -> Key:
     return revocation.room, revocation.call_id
-
-
-def _keep(connection: sa.Connection, news: Collection[Revocation], uninvited_forgotten: float, now: float) -> None:
-    """Keep the news, and only these of a room that is revoked by them; no ended invitations until that moment."""
-    stored = tables.revocations
-    connection.execute(sa.delete(stored).where(stored.c.uninvited, stored.c.revoked_at <= uninvited_forgotten))
-    whole_rooms = [each.room for each in news if each.call_id == WHOLE_ROOM and not each.uninvited]
-    if whole_rooms:
-        statement = sa.delete(stored).where(stored.c.room == sa.bindparam("whole_room"), ~stored.c.uninvited)
-        connection.execute(statement, [{"whole_room": room} for room in whole_rooms])
-    revocations.keep(connection, news, now)

@@ -1,7 +1,8 @@
 """Which sockets reach a user who is asked to come: those that `register_room_api` has named within the last ttl.
 
 A socket speaks for one user at most. Nothing here has a timer: an entry that has run out is found when it is looked at,
-and a socket that closes takes its entry along, so there are never more of them than sockets.
+and a socket that closes takes its entry along, so there are never more of them than sockets. What rings already goes on
+ringing when the entry runs out: the socket is still there.
 """
 
 from collections.abc import Callable

@@ -3,12 +3,15 @@
 Rooms that are not stored do not survive a restart, and neither need what was revoked in them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import attrs
 import sqlalchemy as sa
 
 from api.store.tables import revocations, rooms, token_terms
+
+WHOLE_ROOM = ""
+"""In the place of a call id."""
 
 
 @attrs.frozen
@@ -40,9 +43,17 @@ def all_revocations(connection: sa.Connection) -> list[Revocation]:
     ]
 
 
-def keep(connection: sa.Connection, news: Iterable[Revocation], now: float) -> None:
-    """Add or replace those whose room is stored; forget those that have run out by `now`."""
-    connection.execute(sa.delete(revocations).where(revocations.c.until <= now))
+def keep(connection: sa.Connection, news: Collection[Revocation], now: float, uninvited_forgotten: float = 0.0) -> None:
+    """Add or replace those whose room is stored; forget those that have run out by `now`.
+
+    Of a room that is revoked whole only that stays, of ended invitations none until `uninvited_forgotten`.
+    """
+    ended_invitation = revocations.c.uninvited & (revocations.c.revoked_at <= uninvited_forgotten)
+    connection.execute(sa.delete(revocations).where((revocations.c.until <= now) | ended_invitation))
+    whole_rooms = [each.room for each in news if each.call_id == WHOLE_ROOM and not each.uninvited]
+    if whole_rooms:
+        of_room = (revocations.c.room == sa.bindparam("whole_room")) & ~revocations.c.uninvited
+        connection.execute(sa.delete(revocations).where(of_room), [{"whole_room": room} for room in whole_rooms])
     rows = [attrs.asdict(each) for each in news]
     if rows:
         same = (revocations.c.room == sa.bindparam("room")) & (revocations.c.call_id == sa.bindparam("call_id"))
