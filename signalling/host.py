@@ -46,6 +46,7 @@ from signalling.room.commands import (
 )
 from signalling.room.errors import BadRequest, NoCodec, TooMany, WrongState
 from signalling.room.events import (
+    ActiveSpeaker,
     Admins,
     AllBut,
     AllocationsChanged,
@@ -256,7 +257,7 @@ class RoomHost:
         peer.cut("video", member.video_muted_by_admin)
         reply(Joined(self, answer, member, tuple(other for other in self._room.members if other.id != member.id)))
         self._publish(events)
-        self._make_up(join.member)
+        self._catch_up(listener, join.member)
         self._invitations.answer(join.member, listener)
 
     def _seat(self, member: str, peer: MediaPeer, listener: Listener) -> None:
@@ -285,12 +286,13 @@ class RoomHost:
             if place is not None:
                 self.withdraw(claims.call_id, place.listener)
                 supplant(place.listener, listener)
+            self._catch_up(listener, claims.call_id)
             return False
         self._room.check(Join(claims.call_id, claims.user, claims.name, claims.is_admin, claims.token_id))
         former, seat.listener = seat.listener, listener
         supplant(former, listener)
         self.perform(Return(claims.call_id), reply)
-        self._make_up(claims.call_id)
+        self._catch_up(listener, claims.call_id)
         return True
 
     def unwatch(self, call_id: str, listener: Listener) -> None:
@@ -524,12 +526,16 @@ class RoomHost:
             seat.missed.append(event)
         self._publish([event])
 
-    def _make_up(self, member: str) -> None:
-        """A socket is back."""
-        seat = self._seats[member]
-        missed, seat.missed = seat.missed, []
-        for event in missed:
-            self._tell(event)
+    def _catch_up(self, listener: Listener, call_id: str) -> None:
+        """What the list of members does not say to somebody who comes, or comes back."""
+        speaker = self._room.active_speaker
+        if speaker is not None:
+            tell(listener, ActiveSpeaker(speaker))
+        seat = self._seats.get(call_id)
+        if seat is not None:
+            missed, seat.missed = seat.missed, []
+            for event in missed:
+                tell(listener, event)
 
     def _own(self, member: str) -> list[Listener]:
         seat = self._seats.get(member)

@@ -90,6 +90,11 @@ class Room:
         return self._members[member].user, self._token_ids[member]
 
     @property
+    def active_speaker(self) -> str | None:
+        """As announced last, if it is still inside."""
+        return self._speaker.announced if self._speaker.announced in self._members else None
+
+    @property
     def waiting(self) -> tuple[WaitingParty, ...]:
         """Everybody at the door, in the order of arrival."""
         return self._waiting.parties

@@ -17,6 +17,11 @@ class Speaker:
         self._quiet_until = -math.inf
 
     @property
+    def announced(self) -> str | None:
+        """What everybody has been told last."""
+        return self._announced
+
+    @property
     def due(self) -> float | None:
         return None if self._heard == self._announced else self._quiet_until
 

@@ -266,6 +266,26 @@ TRANSCRIPTS = {
         anna <- member_leave_room member=bob by_admin=false
         wait 20
         """,
+    "who comes hears who is speaking": """
+        anna enters
+        media speaker anna
+        anna <- room_active_speaker member=anna
+        bob  -> authenticate
+        bob  <- ok ...
+        bob  -> join_room
+        bob  <- ok members=anna ...
+        bob  <- room_active_speaker member=anna
+        anna <- member_join_room id=bob ...
+        zoe  has token open
+        zoe  -> watch_room
+        zoe  <- ok members=anna,bob ...
+        zoe  <- room_active_speaker member=anna
+        media speaker nobody
+        wait 0.3
+        anna <- room_clear_active_speaker
+        bob  <- room_clear_active_speaker
+        zoe  <- room_clear_active_speaker
+        """,
 }
 
 
