@@ -13,7 +13,8 @@ A host lives while anybody is inside, waits or watches. Media are open while som
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol, cast
 
@@ -240,11 +241,12 @@ class RoomHost:
         self._room.check(join)
         media_listener = _PeerListener(self, join.member)
         try:
-            peer, answer = self._open_media().open_peer(join.member, offer, media_listener)
-        except Exception as reason:
+            with _bad_offers_refused():
+                peer, answer = self._open_media().open_peer(join.member, offer, media_listener)
+        except Exception:
             if not self._seats:
                 self._close_media()
-            raise _refusal(reason) from reason
+            raise
         # From here on nothing can fail.
         media_listener.peer = peer
         events = self._room.apply(join, trio.current_time())
@@ -303,10 +305,8 @@ class RoomHost:
     def renegotiate(self, member: str, offer: str, wanted: Sequence[Wanted]) -> str:
         if self._room.has_lost_media(member):
             raise WrongState("the connection is lost; join_room makes a new one")
-        try:
+        with _bad_offers_refused():
             return self._seats[member].peer.renegotiate(offer, wanted)
-        except Exception as reason:
-            raise _refusal(reason) from reason
 
     def socket_gone(self, member: str, listener: Listener) -> None:
         seat = self._seats.get(member)
@@ -542,15 +542,15 @@ class RoomHost:
         return [] if seat is None or seat.listener is None else [seat.listener]
 
 
-def _refusal(reason: Exception) -> Exception:
+@contextmanager
+def _bad_offers_refused() -> Iterator[None]:
     """An offer that cannot be used is the client's mistake; anything else is ours and stays what it is."""
-    match reason:
-        case BadOffer():
-            return BadRequest(f"sdp: {reason}")
-        case NoCommonCodec():
-            return NoCodec(f"sdp: {reason}")
-        case _:
-            return reason
+    try:
+        yield
+    except BadOffer as reason:
+        raise BadRequest(f"sdp: {reason}") from reason
+    except NoCommonCodec as reason:
+        raise NoCodec(f"sdp: {reason}") from reason
 
 
 # What the engine says of the end of a connection, if there is hope; anything else there is none for.
