@@ -6,6 +6,7 @@ wrong type is a ConfigError that names it, so that a misspelt setting cannot lea
 """
 
 import ipaddress
+import json
 import os
 import tomllib
 import types
@@ -18,7 +19,7 @@ from attrs.validators import ge, gt
 
 from api import shapes
 from sfu.settings import MediaSettings
-from signalling.settings import RoomApiSettings
+from signalling.settings import KpointSettings, LicenceSettings, RoomApiSettings
 
 ENVIRONMENT_PREFIX = "ATRIUM_"
 
@@ -90,16 +91,6 @@ class StoreSettings:
 @attrs.frozen
 class RoomsSettings:
     """[rooms]: known, without keys yet."""
-
-
-@attrs.frozen
-class KpointSettings:
-    """[kpoint]: known, without keys yet."""
-
-
-@attrs.frozen
-class LicenceSettings:
-    """[licence]: known, without keys yet."""
 
 
 @attrs.frozen
@@ -209,4 +200,6 @@ def _value(text: str, wanted: Any) -> object:
         return wanted(text)
     if get_origin(wanted) is tuple:
         return [item.strip() for item in text.split(",") if item.strip()]
+    if get_origin(wanted) is Mapping:
+        return json.loads(text)
     return text

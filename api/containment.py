@@ -293,12 +293,12 @@ class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
         self._unanswered = 0
         self._closing = False
         self._gone = trio.Event()
-        self._read, self._unread = trio.open_memory_channel[str](UNREAD_MESSAGES)
+        self._read, self._unread = trio.open_memory_channel[str | bytes](UNREAD_MESSAGES)
         _websocket.set(self)
 
     # --- for its handler, once it is accepted ---
 
-    async def next_text(self) -> str | None:
+    async def next_message(self) -> str | bytes | None:
         """None at the end of the connection, after all that was read before."""
         try:
             return await self._unread.receive()
@@ -373,24 +373,24 @@ class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
                     return
                 case _ if self._closing or self.closed:
                     pass
-                case TextMessage():
-                    await self._text(event)
-                case BytesMessage():
-                    await self.end(CloseReason.UNSUPPORTED_DATA)
+                case TextMessage() | BytesMessage():
+                    await self._part(event)
                 case Ping():
                     await self._send_wsproto_event(event.response())
                 case Pong():
                     self._unanswered = 0
 
-    async def _text(self, part: TextMessage) -> None:
-        self._message_bytes += len(part.data) if part.data.isascii() else len(part.data.encode())
+    async def _part(self, part: TextMessage | BytesMessage) -> None:
+        data = part.data
+        self._message_bytes += len(data.encode()) if isinstance(data, str) and not data.isascii() else len(data)
         if self._message_bytes > MAX_FRAME_BYTES:
             self.buffer.clear()
             await self.end(CloseReason.MESSAGE_TOO_BIG)
             return
         self.buffer.extend(part)
         if part.message_finished:
-            message = self.buffer.to_message()["text"]
+            whole = self.buffer.to_message()
+            message = whole["bytes"] if whole["text"] is None else whole["text"]
             self.buffer.clear()
             self._message_bytes = 0
             try:

@@ -81,6 +81,19 @@ UNINVITED: Final = 10_000
 """Ended invitations whose tokens are answered 410, counted apart; the oldest is forgotten first, and who was invited by it
 can then still come in late."""
 
+DOMAIN_CHARS: Final = 255
+"""Domain of a licence; the command refuses more."""
+
+LICENCE_MAXIMUM: Final = 1_000_000_000
+"""Largest limit of rooms or users of a licence; the command refuses more."""
+
+KEY_DAYS: Final = 36_500
+"""Longest life of a licence key, in days; the command refuses more."""
+
+DOUBTFUL_ROOMS: Final = 1000
+"""Rooms of licences to be removed from the store that it may never have had, because it failed; further ones may be there
+again after a restart."""
+
 LIMIT_MODULES = ("api.limits", "signalling.limits", "sfu.limits", "native.limits")
 
 

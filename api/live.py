@@ -1,4 +1,6 @@
-"""What runs now, whatever the dialect: rooms, members, their streams; and the administrator's way to end a room."""
+"""What runs now, whatever the dialect: rooms, members, their streams; and the administrator's way to end a room, or all
+that runs under a licence.
+"""
 
 from datetime import UTC, datetime
 
@@ -27,6 +29,14 @@ def mount(app: QuartTrio, services: Services) -> None:
     async def end_live_room(room_id: str) -> Response:
         if not await services.rooms.end(room_id):
             raise HttpError(404, "no such room is live")
+        return Response("", 204)
+
+    @app.delete("/v1/live/licences/<licence_id>")
+    async def end_licence(licence_id: str) -> Response:
+        licence = await services.licences.licence(licence_id)
+        if licence is None:
+            raise HttpError(404, "no such licence")
+        await services.rooms.end_licence(licence.id)
         return Response("", 204)
 
 

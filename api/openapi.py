@@ -27,7 +27,7 @@ def _list(items: Schema) -> Schema:
 ERRORS = {
     400: "The body is not JSON or lacks the object `room`",
     401: "No good bearer key",
-    404: "No such room",
+    404: "There is none",
     408: "The body did not arrive in time",
     413: "The body is too long",
     415: "The body is not application/json",
@@ -107,10 +107,11 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "LiveParty": _object("id name user since", id=TEXT, name=TEXT, user=TEXT_OR_NULL, since=MOMENT),
     "LiveRoom": _object(
-        "id name temporary since members waiting",
+        "id name temporary licence since members waiting",
         id=TEXT,
         name=TEXT,
         temporary=FLAG,
+        licence={**TEXT_OR_NULL, "description": "The id of the licence whose room it is"},
         since=MOMENT,
         members=_list(_ref("LiveMember")),
         waiting=_list(_ref("LiveParty")),
@@ -159,6 +160,12 @@ def document(version: str) -> Schema:
                 "parameters": [_parameter("room_id")],
                 "get": _operation("One live room", {200: _object("room", room=_ref("LiveRoom"))}, errors=(404,)),
                 "delete": _operation("End a live room; a persistent one stays", {204: None}, errors=(404,)),
+            },
+            "/v1/live/licences/{licence_id}": {
+                "parameters": [_parameter("licence_id")],
+                "delete": _operation(
+                    "End all that runs under a licence, its rooms and its sockets", {204: None}, errors=(404,)
+                ),
             },
             "/healthz": {"get": _operation("Alive", {200: _ref("Status")}, key=False)},
             "/readyz": {

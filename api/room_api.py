@@ -148,9 +148,9 @@ def mount(app: QuartTrio, services: Services) -> None:
         room = _uuid(room_uuid)
         # First the record: nobody can enter any more while those inside are asked to leave.
         removed = await store.write(partial(rooms.remove, room=room))
-        ended = await services.rooms.end(room)
-        if not removed and not ended:
+        if not removed and not services.rooms.exists(room):
             raise HttpError(404, "no such room")
+        await services.rooms.end(room)
         return Response("", 204)
 
 

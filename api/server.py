@@ -42,6 +42,7 @@ from api.config import Address, Config
 from api.directory import StoredDirectory
 from api.gate import Gate, Proxies
 from api.keyring import Keyring, make_private
+from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences, make_configured, make_demo
 from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
 from api.passwords import PasswordChecks
 from api.revocations import Revocations
@@ -50,7 +51,7 @@ from api.store import Database, Store, rooms
 from api.tokens import RoomTokens
 from sfu import Engine as MediaEngine
 from sfu import MediaSettings
-from signalling import Rooms
+from signalling import IceServers, Rooms
 
 log = structlog.get_logger(__name__)
 
@@ -154,12 +155,18 @@ async def _serve_from(
 ) -> None:
     if demo:
         await store.write(_make_demo_room)
+        await store.write(partial(make_demo, keyring=keyring))
+    if config.kpoint.keys:
+        await store.write(partial(make_configured, keyring=keyring, codes=config.kpoint.keys))
     passwords = PasswordChecks()
     proxies = Proxies(config.http.trusted_proxies)
     stored = StoredDirectory(store, keyring, passwords)
     engine = engine_factory(config.media)
     revocations = await Revocations.open(store, config.room_api.token_ttl_s)
     tokens = RoomTokens(keyring.derive(TOKENS), config.room_api.token_ttl_s, revocations)
+    licence_keys = LicenceKeys(keyring, config.licence.zone)
+    licences = StoredLicences(store, licence_keys, config.kpoint.keys)
+    licence_rooms = await StoredLicenceRooms.open(store)
     services = Services(
         config=config,
         store=store,
@@ -167,11 +174,26 @@ async def _serve_from(
         passwords=passwords,
         directory=stored,
         tokens=tokens,
+        licence_keys=licence_keys,
+        licences=licences,
+        licence_rooms=licence_rooms,
         engine=engine,
-        rooms=Rooms(engine, stored, tokens, config.room_api),
+        rooms=Rooms(
+            engine,
+            stored,
+            tokens,
+            config.room_api,
+            kpoint=config.kpoint,
+            licences=licences,
+            licence_rooms=licence_rooms,
+            connect_timeout_s=config.media.connect_timeout_s,
+            ice_servers=IceServers(config.media.turn_urls, config.media.turn_secret, config.media.turn_ttl_s),
+            time_zone=config.licence.zone,
+        ),
         connections=containment.Connections(proxies),
         readiness=Readiness(),
         local_key=secrets.token_urlsafe(32),
+        demo=demo,
     )
     containment.install(services.connections)
     listeners = {"http.bind": (config.http.bind, make_app(services))}
@@ -181,6 +203,7 @@ async def _serve_from(
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as store_nursery:
             await store_nursery.start(revocations.run)
+            await store_nursery.start(licence_rooms.run)
             async with trio.open_nursery() as engine_nursery:
                 try:
                     await engine_nursery.start(engine.run)
@@ -188,6 +211,7 @@ async def _serve_from(
                     raise StartError(f"media: {error}") from None
                 async with trio.open_nursery() as rooms_nursery:
                     await rooms_nursery.start(services.rooms.run)
+                    await services.rooms.restore()
                     rooms_nursery.start_soon(services.connections.ping, config.http.ping_interval_s)
                     async with trio.open_nursery() as http_nursery:
                         addresses = [

@@ -10,6 +10,7 @@ from api.config import Config
 from api.containment import Connections
 from api.directory import StoredDirectory
 from api.keyring import Keyring
+from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences
 from api.passwords import PasswordChecks
 from api.store import Store
 from api.tokens import RoomTokens
@@ -47,9 +48,14 @@ class Services:
     passwords: PasswordChecks
     directory: StoredDirectory
     tokens: RoomTokens
+    licence_keys: LicenceKeys
+    licences: StoredLicences
+    licence_rooms: StoredLicenceRooms
     engine: Engine
     rooms: Rooms
     connections: Connections
     readiness: Readiness
     local_key: str = attrs.field(repr=False)
     """The bearer key in `DIR/server.json`, good for this run."""
+    demo: bool = False
+    """Whether anybody may have a key to the licence `demo`."""

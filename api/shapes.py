@@ -5,7 +5,7 @@ what its author wrote or it is an error; the only widening is int to float.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
@@ -103,6 +103,21 @@ def _list(shape: Any) -> Any:
     return structure
 
 
+def _is_mapping(shape: Any) -> bool:
+    return get_origin(shape) is Mapping
+
+
+def _mapping(shape: Any) -> Any:
+    of_entries: Any = dict.__class_getitem__(get_args(shape))
+
+    def structure(value: object, _: Any) -> Any:
+        if not isinstance(value, dict):
+            raise TypeError("must be a table of keys and values")
+        return _converter.structure(value, of_entries)
+
+    return structure
+
+
 def _table(shape: Any) -> Any:
     fields = _converter.gen_structure_attrs_fromdict(shape)
 
@@ -120,4 +135,5 @@ _converter.register_structure_hook(bool, _flag)
 _converter.register_structure_hook(int, _whole)
 _converter.register_structure_hook(float, _number)
 _converter.register_structure_hook_factory(_is_list, _list)
+_converter.register_structure_hook_factory(_is_mapping, _mapping)
 _converter.register_structure_hook_factory(attrs.has, _table)

@@ -14,9 +14,10 @@ from markupsafe import escape
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from api.http import HttpError
+from api.http import HttpError, json_response
+from api.licences import DEMO_LICENCE
 from api.services import Services
-from api.store import rooms
+from api.store import licences, rooms
 
 # Not asked of the machine's tables, which differ; modules that arrive as text/plain do not run.
 TYPES = {
@@ -70,6 +71,21 @@ def mount(app: QuartTrio, services: Services) -> None:
     async def start_page() -> Response:
         return _served(files["index.html"])
 
+    @app.get("/kpoint-demo")
+    async def kpoint_page() -> Response:
+        return _served(files["kpoint-demo.html"])
+
+    if services.demo:
+
+        @app.get("/kpoint-demo/key")
+        async def demo_key() -> Response:
+            record = await services.store.read(partial(licences.by_domain, domain=DEMO_LICENCE))
+            if record is None:
+                raise HttpError(404, "there is no licence for it")
+            response = json_response({"cpCode": record.cp_code, "authKey": services.licence_keys.auth_key(record)})
+            response.headers["Cache-Control"] = "no-store"
+            return response
+
     @app.get("/static/<path:name>")
     async def static_file(name: str) -> Response:
         file = files.get(f"static/{name}")
@@ -83,9 +99,17 @@ def mount(app: QuartTrio, services: Services) -> None:
         if found is None:
             return _served(files["missing.html"], status=404)
         room_uuid, room_name = found
-        page = files["meet.html"].data.decode()
-        parts = (part.replace(ROOM_NAME, str(escape(room_name))) for part in page.split(ROOM_UUID))
-        return _served(File(str(escape(room_uuid)).join(parts).encode(), TYPES[".html"]))
+        return _room_page(files["meet.html"], room_uuid, room_name)
+
+    @app.get("/embed")
+    async def embedded_room() -> Response:
+        """Which room, and the token for it, stand behind the #, and do not come here."""
+        return _room_page(files["meet.html"], "", "")
+
+
+def _room_page(page: File, uuid: str, name: str) -> Response:
+    parts = (part.replace(ROOM_NAME, str(escape(name))) for part in page.data.decode().split(ROOM_UUID))
+    return _served(File(str(escape(uuid)).join(parts).encode(), TYPES[".html"]))
 
 
 async def _room(services: Services, room: str) -> tuple[str, str] | None:
@@ -95,7 +119,7 @@ async def _room(services: Services, room: str) -> tuple[str, str] | None:
     record = await services.store.read(partial(rooms.by_uuid, room=room.lower()))
     if record is None:
         for live in services.rooms.snapshot():
-            if live.id == room.lower():
+            if live.id == room.lower() and live.licence is None:
                 return live.id, live.name
         record = await services.store.read(partial(rooms.oldest_by_name, name=room))
     return None if record is None else (record.uuid, record.name)

@@ -4,7 +4,8 @@ They stand beside quart, not in it: what it does for a connection costs more tha
 so that the gate has seen it; frames and their rules (1 MiB, text only, pings) are `containment`'s.
 """
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from quart_trio import QuartTrio
 
@@ -12,6 +13,9 @@ from api.containment import RoomWebSocket, own_websocket
 from api.gate import App, Receive, Scope, Send
 from api.services import Services
 from signalling import SocketClosed, serve_connection
+from signalling.session import DialectName
+
+DIALECTS: Final[Mapping[str, DialectName]] = {"/room": "room_api", "/kpoint": "kpoint"}
 
 
 class AcceptedSocket:
@@ -20,25 +24,26 @@ class AcceptedSocket:
     def __init__(self, websocket: RoomWebSocket) -> None:
         self.send = websocket.send_texts
         self.close = websocket.end
-        self._next_text = websocket.next_text
+        self._next_message = websocket.next_message
 
-    async def receive(self) -> str:
-        text = await self._next_text()
-        if text is None:
+    async def receive(self) -> str | bytes:
+        message = await self._next_message()
+        if message is None:
             raise SocketClosed
-        return text
+        return message
 
 
 def mount(app: QuartTrio, services: Services) -> None:
     pages = cast(App, app.asgi_app)
 
     async def route(scope: Scope, receive: Receive, send: Send, *rest: Any) -> None:
-        if scope["type"] != "websocket" or scope["path"] != "/room":
+        dialect = DIALECTS.get(scope["path"]) if scope["type"] == "websocket" else None
+        if dialect is None:
             await pages(scope, receive, send, *rest)
             return
         await receive()
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         client = scope.get("client") or ("", 0)
-        await serve_connection(AcceptedSocket(own_websocket()), "room_api", services.rooms, client[0])
+        await serve_connection(AcceptedSocket(own_websocket()), dialect, services.rooms, client[0])
 
     app.asgi_app = cast(Any, route)  # type: ignore[method-assign]  # what its documentation says middleware does

@@ -3,10 +3,10 @@
 from sfu.addresses import bind_workers
 from sfu.engine import Engine
 from sfu.negotiation import BadOffer, NoCommonCodec, UnknownMid, stream_id
-from sfu.router import Feed, MediaRoom, Peer, PeerListener, RoomListener
+from sfu.router import MediaRoom, Peer, PeerListener, RoomListener
 from sfu.settings import MediaSettings
 from sfu.stats import InboundStream, OutboundStream, PeerStats
-from sfu.wanted import VideoAllocation, Wanted
+from sfu.wanted import Feed, MediaSource, VideoAllocation, Wanted
 
 __all__ = [
     "BadOffer",
@@ -15,6 +15,7 @@ __all__ = [
     "InboundStream",
     "MediaRoom",
     "MediaSettings",
+    "MediaSource",
     "NoCommonCodec",
     "OutboundStream",
     "Peer",

@@ -1,8 +1,11 @@
 """Who gets what: the media of one room, routed by the names of its members.
 
-A peer that publishes is known by its member's name; what a subscriber wants is said by name too and kept, so that when a
-member comes back on another connection, everybody who watched it goes on watching. The room's sound goes down the join
-section of everyone through one PlaneBus, by which nobody hears itself.
+A peer that publishes is known by its member's name and by whether it sends the camera or the screen; what a subscriber
+wants is said by name too and kept, so that when a member comes back on another connection, everybody who watched it goes on
+watching. The room's sound goes down the join section of everyone through one PlaneBus, by which nobody hears itself.
+
+A member has one connection for all (`open_peer`), or several: one for each source that only sends (`open_publisher`), and
+one for each feed of others that only receives (`offer_peer`).
 
 Here is policy and book-keeping at the rate of events; packets are the data plane's. The machines of a peer are in
 peer.py, sockets and time in engine.py. Invariant: what a PlaneSubscription carries always follows from `_Sending.want` and
@@ -19,7 +22,7 @@ from sfu.ice import Path, PathRetired, PathSelected, PathValidated, Transmit
 from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, format_key, matching, stream_id
 from sfu.peer import Agree, Connected, Disagree, Endpoint, Lost, UseKeys
 from sfu.stats import InboundStream, OutboundStream, PeerStats
-from sfu.wanted import VideoAllocation, Wanted
+from sfu.wanted import Feed, MediaSource, VideoAllocation, Wanted
 
 SERVER: Final = "server"  # why a peer is lost: ours is the fault
 ROOM_STREAM: Final = "room"  # the msid and cname of the sound that is everybody's
@@ -103,14 +106,6 @@ class Host(Protocol):
         ...
 
 
-@attrs.frozen
-class Feed:
-    """One section of a server's offer: the sound or the picture of a member."""
-
-    name: str
-    kind: Kind
-
-
 @attrs.define
 class _Receiving:
     """A section that the peer sends on."""
@@ -151,9 +146,20 @@ class Peer:
     """One connection of a member: what signalling holds."""
 
     def __init__(
-        self, engine: Host, room: "MediaRoom", name: str, owner: int, listener: PeerListener, worker: int
+        self,
+        engine: Host,
+        room: "MediaRoom",
+        name: str,
+        source: MediaSource | None,
+        hears: bool,
+        owner: int,
+        listener: PeerListener,
+        worker: int,
     ) -> None:
         self.name = name
+        self.source: MediaSource | None = source
+        """What of its member comes on it; None: nothing."""
+        self._hears = hears
         self.worker = worker
         self.endpoint: Endpoint = engine.endpoint(worker)
         self._engine = engine
@@ -168,6 +174,11 @@ class Peer:
         self._offered: tuple[Feed | None, ...] = ()
         self._allocations: dict[str, VideoAllocation] = {}
         self._closed = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether its client sends anything, as its last description says."""
+        return bool(self._receiving)
 
     # ---- what signalling calls -------------------------------------------------------------------------------------
 
@@ -203,6 +214,7 @@ class Peer:
         if sharing == self._shares_screen:
             return
         self._shares_screen = sharing
+        self._room.changed(self)
         for publication in self._sent("video"):
             publication.request_key()
 
@@ -268,6 +280,10 @@ class Peer:
     def cuts(self, kind: Kind) -> bool:
         """Whether an administrator's mute holds back what it sends of a kind."""
         return self._cut.get(kind, False)
+
+    @property
+    def shares_screen(self) -> bool:
+        return self._shares_screen
 
     @property
     def level(self) -> int:
@@ -370,7 +386,11 @@ class Peer:
             if receiving is not None:
                 sources[mid] = self._room.source(feed, receiving.incoming.codecs)
         text, agreement = self.endpoint.answer(
-            offer, sources, self._room.sound, [each.mid for each in wanted], self._engine.now()
+            offer,
+            sources,
+            self._room.sound if self._hears else None,
+            [each.mid for each in wanted],
+            self._engine.now(),
         )
         self._apply(agreement, wants)
         self._engine.settle(self)
@@ -474,7 +494,8 @@ class MediaRoom:
     def __init__(self, engine: Host, listener: RoomListener) -> None:
         self._engine = engine
         self._listener = listener
-        self._publishers: dict[str, Peer] = {}  # by name: the connection that speaks for a member
+        # The connection that speaks for a member, by name and source.
+        self._publishers: dict[tuple[str, MediaSource], Peer] = {}
         self._peers: set[Peer] = set()
         self._owners: dict[str, int] = {}  # name to the data plane's number, and back
         self._names: dict[int, str] = {}
@@ -490,15 +511,22 @@ class MediaRoom:
         A peer of the same name is replaced: it is closed without `lost`, and whoever watched it watches this one.
         Raises BadOffer or NoCommonCodec (sfu.negotiation), and has then changed nothing.
         """
-        peer = self._open(name, listener)
-        former = self._publishers.get(name)
-        self._publishers[name] = peer
+        return self._replace(self._open(name, "camera", True, listener), "camera", offer)
+
+    def open_publisher(self, name: str, source: MediaSource, offer: str, listener: PeerListener) -> tuple[Peer, str]:
+        """The same, but nothing comes down; a peer of the same name and source is replaced."""
+        return self._replace(self._open(name, source, False, listener), source, offer)
+
+    def _replace(self, peer: Peer, source: MediaSource, offer: str) -> tuple[Peer, str]:
+        place = peer.name, source
+        former = self._publishers.get(place)
+        self._publishers[place] = peer
         try:
             answer = peer.first_answer(offer)
         except BaseException:
             peer.close()
             if former is not None:
-                self._publishers[name] = former
+                self._publishers[place] = former
                 self.changed(former)
             raise
         if former is not None:
@@ -507,7 +535,7 @@ class MediaRoom:
 
     def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[Peer, str]:
         """A further connection of a member, offered by the server, that carries others' media; `Peer.accept` follows."""
-        peer = self._open(name, listener)
+        peer = self._open(name, None, False, listener)
         return peer, peer.offer(feeds)
 
     def close(self) -> None:
@@ -520,12 +548,27 @@ class MediaRoom:
 
     def publication(self, feed: Feed) -> _Receiving | None:
         """What a member sends of a kind now."""
-        publisher = self._publishers.get(feed.name)
+        publisher = self._publisher(feed)
         return None if publisher is None else publisher.publication(feed.kind)
 
     def is_cut(self, feed: Feed) -> bool:
-        publisher = self._publishers.get(feed.name)
+        publisher = self._publisher(feed)
         return publisher is not None and publisher.cuts(feed.kind)
+
+    def _publisher(self, feed: Feed) -> Peer | None:
+        """A member with one picture may say that it is its screen; one with two shows the screen to who names neither."""
+        camera = self._publishers.get((feed.name, "camera"))
+        screen = self._publishers.get((feed.name, "screen"))
+        match feed.source:
+            case "camera":
+                return camera
+            case "screen":
+                if screen is None and camera is not None and camera.shares_screen and feed.kind == "video":
+                    return camera
+                return screen
+            case None:
+                shows = screen is not None and feed.kind == "video" and screen.publication("video") is not None
+                return screen if shows else camera
 
     def source(self, feed: Feed, codecs: tuple[Codec, ...] | None) -> Source:
         """A member's media as SDP tells of it."""
@@ -534,18 +577,20 @@ class MediaRoom:
 
     def changed(self, peer: Peer) -> None:
         """A peer's publications may be others than before."""
-        if self._publishers.get(peer.name) is peer:
-            for each in self._peers:
-                each.reroute(peer.name)
+        if peer.source is not None and self._publishers.get((peer.name, peer.source)) is peer:
+            self._reroute(peer.name)
 
     def remove(self, peer: Peer) -> None:
         self._peers.discard(peer)
-        if self._publishers.get(peer.name) is peer:
-            del self._publishers[peer.name]
-            for each in self._peers:
-                each.reroute(peer.name)
+        if peer.source is not None and self._publishers.get((peer.name, peer.source)) is peer:
+            del self._publishers[peer.name, peer.source]
+            self._reroute(peer.name)
         if not any(each.name == peer.name for each in self._peers):
             self._names.pop(self._owners.pop(peer.name, 0), None)
+
+    def _reroute(self, name: str) -> None:
+        for each in self._peers:
+            each.reroute(name)
 
     def speaker_changed(self, owner: int | None) -> None:
         """The data plane's word on who speaks."""
@@ -562,14 +607,15 @@ class MediaRoom:
             self._listener.audio_levels(changed)
 
     def _level(self, name: str) -> int:
-        publisher = self._publishers.get(name)
-        return 0 if publisher is None else publisher.level
+        sources: tuple[MediaSource, ...] = ("camera", "screen")
+        publishers = [self._publishers.get((name, source)) for source in sources]
+        return max((publisher.level for publisher in publishers if publisher is not None), default=0)
 
-    def _open(self, name: str, listener: PeerListener) -> Peer:
+    def _open(self, name: str, source: MediaSource | None, hears: bool, listener: PeerListener) -> Peer:
         self._worker = self._engine.place(self._worker)
         if name not in self._owners:
             owner = self._owners[name] = self._engine.new_owner()
             self._names[owner] = name
-        peer = Peer(self._engine, self, name, self._owners[name], listener, self._worker)
+        peer = Peer(self._engine, self, name, source, hears, self._owners[name], listener, self._worker)
         self._peers.add(peer)
         return peer

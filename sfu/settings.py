@@ -24,10 +24,18 @@ class MediaSettings:
     """How long a peer may be silent before it counts as gone (RFC 7675)."""
     slab_mib: int = field(default=64, validator=ge(1))
     """A worker's ceiling of memory for packets; above it packets are dropped and counted."""
-    # TURN takes effect with a later version; the names are the configuration's.
     turn_urls: tuple[str, ...] = ()
+    """stun:, turn: and turns: servers that KPOINT clients are told of, for calls between themselves."""
     turn_secret: str = field(default="", repr=False)
-    turn_ttl_s: float = 3600.0
+    """Shared with the TURN servers; credentials are made of it."""
+    turn_ttl_s: float = field(default=86400.0, validator=gt(0))
+    """How long these are good for; a call may last as long."""
+
+    def __attrs_post_init__(self) -> None:
+        if any(not url.startswith(("stun:", "stuns:", "turn:", "turns:")) for url in self.turn_urls):
+            raise ValueError("turn_urls: each is stun:HOST[:PORT], turn:HOST[:PORT] or turns:HOST[:PORT]")
+        if any(url.startswith("turn") for url in self.turn_urls) and not self.turn_secret:
+            raise ValueError("turn_secret: is shared with the servers of turn_urls")
 
     @property
     def worker_count(self) -> int:

@@ -3,7 +3,24 @@
 A value that travels from a dialect through the room to the router; it knows neither SDP nor layers.
 """
 
+from typing import Literal
+
 from attrs import frozen
+
+MediaSource = Literal["camera", "screen"]
+"""A member may send both at once, each with sound, on connections of their own."""
+
+
+@frozen
+class Feed:
+    """The sound or the picture of a member.
+
+    From a named source, or without one: from whatever it shows, its screen if it sends that, else its camera.
+    """
+
+    name: str
+    kind: Literal["audio", "video"]
+    source: MediaSource | None = None
 
 
 @frozen

@@ -9,31 +9,38 @@ the order in which they happened, a member list fits the notifications after it,
 an `await` has never left a room half-way. The only await is the sleep until the next deadline. A notification is put into
 words once for each dialect, not for each member.
 
-A host lives while anybody is inside, waits or watches. Media are open while somebody is inside.
+A host lives while anybody is inside, waits or watches; that of a licence's room as long as the room (contract kpoint, section
+5.1). Media are open while somebody is inside; whose connections they are is connections.py's.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, cast
+from typing import Protocol
 
-import attrs
 import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
-from sfu.negotiation import BadOffer, NoCommonCodec
-from sfu.wanted import VideoAllocation, Wanted
+from sfu.wanted import MediaSource, Wanted
+from signalling.connections import ONLY, Connections, Leg
 from signalling.limits import KNOCKS_BURST, KNOCKS_PER_S, TokenBucket
 from signalling.listener import Dialect, Listener, supplant, tell
 from signalling.live import LiveMember, LiveParty, LiveRoom
-from signalling.ports import Claims, ListedUser, MediaEngine, MediaPeer, MediaRoom, RoomRecord, Tokens
+from signalling.ports import (
+    Claims,
+    LicenceRoom,
+    ListedUser,
+    MediaEngine,
+    RoomRecord,
+    Tokens,
+)
 from signalling.registrations import Registrations
 from signalling.ringing import Called, Invitation, RoomInvitations
 from signalling.room.commands import (
     Allow,
     Command,
+    Drop,
     End,
     Hear,
     Join,
@@ -41,11 +48,17 @@ from signalling.room.commands import (
     LoseMedia,
     LoseSocket,
     MediaLoss,
+    Publish,
     Return,
     Speak,
     Withdraw,
 )
-from signalling.room.errors import BadRequest, NoCodec, TooMany, WrongState
+from signalling.room.errors import (
+    NoSuchFeed,
+    TooMany,
+    WrongKind,
+    WrongState,
+)
 from signalling.room.events import (
     ActiveSpeaker,
     Admins,
@@ -54,6 +67,7 @@ from signalling.room.events import (
     Allowed,
     Event,
     Everyone,
+    FeedsThere,
     InvitationRejected,
     MemberLeft,
     MuteChanged,
@@ -66,10 +80,12 @@ from signalling.room.events import (
     Rejected,
     RoomEmptied,
     ScreenShareChanged,
+    Unpublished,
+    Watchers,
     audience,
     droppable,
 )
-from signalling.room.member import Member, WaitingParty
+from signalling.room.member import Charter, Kind, Member, Share, WaitingParty
 from signalling.room.model import Room
 from signalling.settings import RoomApiSettings
 
@@ -93,10 +109,14 @@ class Registry(Protocol):
 
     def note_joined(self, call_id: str, host: "RoomHost") -> None: ...
 
-    def note_left(self, call_id: str) -> None: ...
+    def note_left(self, call_id: str, host: "RoomHost") -> None: ...
+
+    def note_emptied(self, host: "RoomHost") -> None:
+        """Nobody is inside any more."""
+        ...
 
     def note_deserted(self, host: "RoomHost") -> None:
-        """Nobody is inside, waits or watches any more."""
+        """Nobody has to do with it any more, and the room is not to wait for anybody."""
         ...
 
     def observe(self, host: "RoomHost", event: Event) -> None: ...
@@ -116,7 +136,6 @@ class Joined:
 class _Seat:
     """What a member has beside its entry in the model."""
 
-    peer: MediaPeer
     dialect: str
     listener: Listener | None
     """None while the socket is away."""
@@ -134,18 +153,28 @@ class _Place:
 
 
 class RoomHost:
-    def __init__(self, record: RoomRecord, temporary: bool, engine: MediaEngine, registry: Registry) -> None:
+    def __init__(
+        self,
+        record: RoomRecord,
+        temporary: bool,
+        engine: MediaEngine,
+        registry: Registry,
+        licensed: LicenceRoom | None = None,
+        kept_until: float = -math.inf,
+    ) -> None:
+        """`kept_until`: how long a licence's room waits for its first member."""
         self.id = record.uuid
         self.record = record
         """As it was when somebody last entered; a temporary room has no other."""
         self.temporary = temporary
         self._registry = registry
-        self._engine = engine
-        self._room = Room(registry.settings.socket_grace_s)
+        self.licensed = licensed
+        self._kept_until = kept_until
+        self._room = Room(registry.settings.socket_grace_s, _charter(licensed))
         self._seats: dict[str, _Seat] = {}
         self._places: dict[str, _Place] = {}
         self._watchers: dict[str, Listener] = {}
-        self._media: MediaRoom | None = None
+        self._connections = Connections(engine, self)
         self._invitations = RoomInvitations(
             self.id,
             registry.settings.invite_timeout_s,
@@ -171,7 +200,25 @@ class RoomHost:
         return self._room.waiting
 
     @property
+    def charter(self) -> Charter:
+        return self._room.charter
+
+    @property
+    def share(self) -> Share | None:
+        return self._room.share
+
+    @property
+    def scope(self) -> str:
+        """Within which the ids of members are unique: the licence's id, or nothing for the server's own rooms."""
+        return "" if self.licensed is None else self.licensed.licence
+
+    @property
     def deserted(self) -> bool:
+        return self.left_alone and self._kept_until <= trio.current_time()
+
+    @property
+    def left_alone(self) -> bool:
+        """Nobody is inside, waits or watches."""
         return not (self._seats or self._places or self._watchers)
 
     def member(self, id: str) -> Member | None:
@@ -232,47 +279,61 @@ class RoomHost:
         listener = self._places.pop(party).listener
         reply()
         listener.allowed(tokens.read(token))
-        tell(listener, Allowed(token))
+        tell(listener, Allowed(token), self.record.name)
         self._publish(events)
 
     # --- inside ---
 
     def join(self, join: Join, offer: str, listener: Listener, reply: Callable[[Joined], None]) -> None:
+        """With the one connection on which it sends and receives."""
         self._room.check(join)
-        media_listener = _PeerListener(self, join.member)
-        try:
-            with _bad_offers_refused():
-                peer, answer = self._open_media().open_peer(join.member, offer, media_listener)
-        except Exception:
-            if not self._seats:
-                self._close_media()
-            raise
+        if self.charter.kind == "relay":
+            raise WrongKind("a call between two clients, without the media engine")
+        present = self._room.member(join.member)
+        answer, sends = self._connections.open_only(join.member, offer, _cut(present))
         # From here on nothing can fail.
-        media_listener.peer = peer
-        events = self._room.apply(join, trio.current_time())
-        self._seat(join.member, peer, listener)
-        self._registry.note_joined(join.member, self)
-        member = self._room.member(join.member)
-        assert member is not None
-        # What an admin has decided holds for every connection of a member.
-        peer.cut("audio", member.audio_muted_by_admin)
-        peer.cut("video", member.video_muted_by_admin)
-        reply(Joined(self, answer, member, tuple(other for other in self._room.members if other.id != member.id)))
-        self._publish(events)
-        self._catch_up(listener, join.member)
-        self._invitations.answer(join.member, listener)
+        events = self._enter(join, listener)
+        events += self._room.apply(Publish(join.member, "camera", sends), trio.current_time())
+        reply(self._joined(join.member, answer))
+        self._welcome(join.member, listener, events)
 
-    def _seat(self, member: str, peer: MediaPeer, listener: Listener) -> None:
+    def enter(self, join: Join, listener: Listener, reply: Callable[[], None]) -> None:
+        """Without a connection; `publish` and `subscribe` make them."""
+        self._room.check(join)
+        events = self._enter(join, listener)
+        reply()
+        self._welcome(join.member, listener, events)
+
+    def _enter(self, join: Join, listener: Listener) -> list[Event]:
+        events = self._room.apply(join, trio.current_time())
+        self._seat(join.member, listener)
+        self._registry.note_joined(join.member, self)
+        return events
+
+    def _joined(self, id: str, answer: str) -> Joined:
+        member = self._room.member(id)
+        assert member is not None
+        return Joined(self, answer, member, tuple(other for other in self._room.members if other.id != id))
+
+    def _welcome(self, member: str, listener: Listener, events: list[Event]) -> None:
+        self._publish(events)
+        feeds = tuple(feed for feed in self._room.feeds if feed.member.id != member)
+        if feeds:
+            tell(listener, FeedsThere(feeds), self.record.name)
+        self._catch_up(listener, member)
+        self._invitations.answer(member, listener)
+
+    def _seat(self, member: str, listener: Listener) -> None:
         supplant(self._watchers.pop(member, None), listener)
         place = self._places.pop(member, None)
         if place is not None:
             supplant(place.listener, listener)
         seat = self._seats.get(member)
         if seat is None:
-            self._seats[member] = _Seat(peer, listener.dialect.NAME, listener, datetime.now(UTC))
+            self._seats[member] = _Seat(listener.dialect.NAME, listener, datetime.now(UTC))
             return
         former, seat.listener = seat.listener, listener
-        seat.peer, seat.dialect = peer, listener.dialect.NAME
+        seat.dialect = listener.dialect.NAME
         supplant(former, listener)
 
     def watch(self, claims: Claims, listener: Listener, reply: Callable[[], None]) -> bool:
@@ -305,14 +366,49 @@ class RoomHost:
     def renegotiate(self, member: str, offer: str, wanted: Sequence[Wanted]) -> str:
         if self._room.has_lost_media(member):
             raise WrongState("the connection is lost; join_room makes a new one")
-        with _bad_offers_refused():
-            return self._seats[member].peer.renegotiate(offer, wanted)
+        answer, sends = self._connections.renegotiate(member, offer, wanted)
+        self.perform(Publish(member, "camera", sends))
+        return answer
+
+    # --- connections of those that have several ---
+
+    def publish(self, member: str, source: MediaSource, offer: str, reply: Callable[[str], None]) -> None:
+        """Answers the offer of a connection by which the member sends; a second one renegotiates or replaces the first."""
+        self._room.check(Publish(member, source))
+        answer, sends = self._connections.publish(member, source, offer, _cut(self._room.member(member)))
+        self.perform(Publish(member, source, sends), lambda: reply(answer))
+
+    def subscribe(self, member: str, target: str, source: MediaSource, *, video: bool, audio: bool) -> str:
+        """Our offer of a connection that carries a feed of another member, in the place of a former one."""
+        if self.charter.kind == "relay":
+            raise WrongKind("a call between two clients, without the media engine")
+        if not any((feed.member.id, feed.source) == (target, source) for feed in self._room.feeds):
+            raise NoSuchFeed("that member sends nothing of the kind")
+        kinds: list[Kind] = ["audio"] if audio else []
+        if video:
+            kinds.append("video")
+        return self._connections.offer(member, target, source, kinds)
+
+    def finish(self, member: str, target: str, source: MediaSource, answer: str) -> None:
+        """The answer to that offer."""
+        if self.charter.kind == "relay":
+            raise WrongKind("a call between two clients, without the media engine")
+        self._connections.accept(member, target, source, answer)
+
+    def check_leg(self, member: str, target: str, source: MediaSource) -> None:
+        """NothingThere if the member has no such connection; its own id names that by which it sends."""
+        self._connections.check(member, Leg(source, None if target == member else target))
 
     def socket_gone(self, member: str, listener: Listener) -> None:
         seat = self._seats.get(member)
         if seat is not None and seat.listener is listener:
             seat.listener = None
             self.perform(LoseSocket(member))
+
+    def drop(self, member: str) -> None:
+        """Its socket is gone, or another's now, and hears no more."""
+        self._seats[member].listener = None
+        self.perform(Drop(member))
 
     # --- invitations ---
 
@@ -347,18 +443,15 @@ class RoomHost:
         if not self._over:
             self.perform(Hear(levels))
 
-    def media_lost(self, member: str, peer: MediaPeer | None, reason: MediaLoss) -> None:
-        if self._is_current(member, peer):
-            self.perform(LoseMedia(member, reason))
+    def connection_lost(self, member: str, leg: Leg, reason: str) -> None:
+        if leg == ONLY:
+            self.perform(LoseMedia(member, _LOSSES.get(reason, "final")))
+        elif leg.source is not None and leg.sends:
+            # The member stays, and may make another one.
+            self.perform(Publish(member, leg.source, live=False))
 
-    def media_news(self, peer: MediaPeer | None, event: AllocationsChanged | RateChanged) -> None:
-        if self._is_current(event.member, peer):
-            self._tell(event)
-
-    def _is_current(self, member: str, peer: MediaPeer | None) -> bool:
-        """A connection that has been replaced may still be heard of."""
-        seat = self._seats.get(member)
-        return seat is not None and seat.peer is peer
+    def media_news(self, event: AllocationsChanged | RateChanged) -> None:
+        self._tell(event)
 
     # --- its time and its end ---
 
@@ -372,6 +465,7 @@ class RoomHost:
             try:
                 self._invitations.expire(now)
                 self._publish(self._room.expire(now))
+                self._settle()
             except Exception:
                 # Our own fault. What it has left half done here is nobody's business in other rooms.
                 log.exception("a room's timer failed", room=self.id)
@@ -379,21 +473,33 @@ class RoomHost:
 
     @property
     def _deadline(self) -> float:
-        deadlines = (self._room.deadline, self._invitations.deadline)
+        alone = self._kept_until if self.left_alone else None
+        deadlines = (self._room.deadline, self._invitations.deadline, alone)
         return min((due for due in deadlines if due is not None), default=math.inf)
 
-    def end(self) -> None:
+    def end(self, by: str | None = None, quiet: bool = False, reply: Callable[[], None] | None = None) -> None:
         """Everybody is out, whether inside, waiting or watching."""
-        self.perform(End())
+        self.perform(End(by, quiet), reply)
         for call_id in list(self._watchers):
             self._dismiss_watcher(call_id)
         self._settle()
+
+    def give_up(self) -> None:
+        """A room of a licence, whose end has come, waits for nobody any more."""
+        self._kept_until = -math.inf
+        self._settle()
+
+    def listeners(self) -> list[Listener]:
+        """The sockets of all members and watchers."""
+        return [seat.listener for seat in self._seats.values() if seat.listener is not None] + list(
+            self._watchers.values()
+        )
 
     def close(self) -> None:
         """Ends what runs; there is nobody left to tell."""
         if not self._over:
             self._over = True
-            self._close_media()
+            self._connections.close()
             self._alarm.set()
 
     def snapshot(self) -> LiveRoom:
@@ -401,6 +507,7 @@ class RoomHost:
             id=self.id,
             name=self.record.name,
             temporary=self.temporary,
+            licence=None if self.licensed is None else self.licensed.licence,
             since=self._since,
             members=tuple(map(self._live_member, self._room.members)),
             waiting=tuple(
@@ -411,7 +518,6 @@ class RoomHost:
 
     def _live_member(self, member: Member) -> LiveMember:
         seat = self._seats[member.id]
-        stats = cast("dict[str, object]", attrs.asdict(seat.peer.stats()))
         return LiveMember(
             id=member.id,
             name=member.name,
@@ -423,7 +529,7 @@ class RoomHost:
             video_muted=member.video_muted,
             audio_muted_by_admin=member.audio_muted_by_admin,
             video_muted_by_admin=member.video_muted_by_admin,
-            streams=(stats,),
+            streams=self._connections.stats(member.id),
         )
 
     # --- what has happened ---
@@ -447,40 +553,35 @@ class RoomHost:
         """What media have to do before anybody is told that it is so."""
         match event:
             case MuteChanged(member, kind, muted, by_admin=True):
-                self._seats[member].peer.cut(kind, muted)
+                self._connections.cut(member, kind, muted)
             case ScreenShareChanged(member, sharing):
-                self._seats[member].peer.share_screen(sharing)
+                self._connections.share_screen(member, sharing)
 
     def _clear_away(self, event: Event) -> None:
         """What those who were told about no longer need."""
         match event:
             case MemberLeft(member):
                 seat = self._seats.pop(member)
-                self._registry.note_left(member)
+                self._registry.note_left(member, self)
                 if seat.listener is not None:
                     seat.listener.out_of_room()
-                seat.peer.close()
+                self._connections.drop(member)
+            case Unpublished(member, "screen"):
+                self._connections.stop_publishing(member, "screen")
             case PartyWithdrew(party):
                 self._places.pop(party, None)
             case PartyRejected(party):
                 listener = self._places.pop(party).listener
-                tell(listener, Rejected())
+                tell(listener, Rejected(), self.record.name)
                 listener.out_of_room()
             case RoomEmptied():
-                self._close_media()
+                self._connections.close()
                 self._invitations.cancel()
-                if self.temporary:
+                self._registry.note_emptied(self)
+                if self.licensed is not None:
+                    self._kept_until = -math.inf if self.licensed.destroy else math.inf
+                if self.temporary or (self.licensed is not None and self.licensed.destroy):
                     self.end()
-
-    def _open_media(self) -> MediaRoom:
-        if self._media is None:
-            self._media = self._engine.open_room(self)
-        return self._media
-
-    def _close_media(self) -> None:
-        if self._media is not None:
-            self._media.close()
-            self._media = None
 
     def _dismiss_watcher(self, call_id: str) -> None:
         """Without a word: it was told of everybody who left, and it is nobody itself who could leave."""
@@ -498,7 +599,7 @@ class RoomHost:
         for listener in self._hearers(event):
             dialect = listener.dialect
             if dialect not in texts:
-                texts[dialect] = dialect.notification(event)
+                texts[dialect] = dialect.notification(event, self.record.name)
             if (text := texts[dialect]) is not None:
                 listener.put(text, can_drop)
 
@@ -516,6 +617,8 @@ class RoomHost:
                 return self._own(member)
             case OnlyAndWatchers(member):
                 return self._own(member) + list(self._watchers.values())
+            case Watchers():
+                return list(self._watchers.values())
             case Nobody():
                 return []
         return [seat.listener for seat in seats if seat.listener is not None] + list(self._watchers.values())
@@ -530,49 +633,37 @@ class RoomHost:
         """What the list of members does not say to somebody who comes, or comes back."""
         speaker = self._room.active_speaker
         if speaker is not None:
-            tell(listener, ActiveSpeaker(speaker))
+            tell(listener, ActiveSpeaker(speaker), self.record.name)
         seat = self._seats.get(call_id)
         if seat is not None:
             missed, seat.missed = seat.missed, []
             for event in missed:
-                tell(listener, event)
+                tell(listener, event, self.record.name)
 
     def _own(self, member: str) -> list[Listener]:
         seat = self._seats.get(member)
         return [] if seat is None or seat.listener is None else [seat.listener]
 
 
-@contextmanager
-def _bad_offers_refused() -> Iterator[None]:
-    """An offer that cannot be used is the client's mistake; anything else is ours and stays what it is."""
-    try:
-        yield
-    except BadOffer as reason:
-        raise BadRequest(f"sdp: {reason}") from reason
-    except NoCommonCodec as reason:
-        raise NoCodec(f"sdp: {reason}") from reason
+def _cut(member: Member | None) -> list[Kind]:
+    """Of which kind nothing passes, whatever the member sends."""
+    if member is None:
+        return []
+    cut: dict[Kind, bool] = {"audio": member.audio_muted_by_admin, "video": member.video_muted_by_admin}
+    return [kind for kind, is_cut in cut.items() if is_cut]
+
+
+def _charter(licensed: LicenceRoom | None) -> Charter:
+    if licensed is None:
+        return Charter()
+    return Charter(
+        kind=licensed.kind,
+        title=licensed.title,
+        capacity=licensed.capacity,
+        talking_noty=licensed.talking_noty,
+        host=Member(licensed.host, None, licensed.host_name, is_admin=False, device=licensed.host_device, is_host=True),
+    )
 
 
 # What the engine says of the end of a connection, if there is hope; anything else there is none for.
 _LOSSES: Mapping[str, MediaLoss] = {"closed": "closed", "server": "fault"}
-
-
-class _PeerListener:
-    """Brings what the engine says of one connection to its room."""
-
-    def __init__(self, host: RoomHost, member: str) -> None:
-        self._host = host
-        self._member = member
-        self.peer: MediaPeer | None = None
-
-    def connected(self) -> None:
-        """The engine itself watches for connections that never come up."""
-
-    def lost(self, reason: str) -> None:
-        self._host.media_lost(self._member, self.peer, _LOSSES.get(reason, "final"))
-
-    def video_allocations(self, allocations: Mapping[str, VideoAllocation]) -> None:
-        self._host.media_news(self.peer, AllocationsChanged(self._member, allocations))
-
-    def available_rate(self, rate_bps: int) -> None:
-        self._host.media_news(self.peer, RateChanged(self._member, rate_bps))

@@ -15,8 +15,9 @@ WRITE_CHARS = 16 * 1024
 """A socket is handed what waits for it in one write, until so many characters are reached."""
 
 FLOOD_REFUSALS = 200
+KPOINT_FLOOD_REFUSALS = 400
 FLOOD_WINDOW_S = 10.0
-"""So many messages refused within so many seconds close the socket with 4029."""
+"""So many messages refused within so many seconds close the socket with 4029; on KPOINT's socket the second number."""
 
 FLOOD_UNIT_BYTES = 16 * 1024
 """A message counts against its socket's allowance once for every so many bytes that it begins; one that is longer and
@@ -42,6 +43,9 @@ SECRET_CHARS = 1024
 
 TOKEN_CHARS = 8192
 """An auth token as sent; 400."""
+
+CP_CODE_CHARS = 64
+"""A licence's code in the configuration or in a command; longer ones are refused."""
 
 MAX_SIZE_PX = 8192
 """Largest width or height that a subscriber may ask for; 400."""
@@ -82,6 +86,39 @@ LEVEL_STEP = 3
 
 ROOM_LEVELS_PER_S = 2000
 """Announcements of levels in one room in the long run, each counted once for each listener; further ones wait."""
+
+KPOINT_ID_CHARS = 64
+"""A KPOINT user's id, and a room's by which KPOINT enters it; 445."""
+
+KPOINT_TEXT_CHARS = 256
+"""A title, name or device as KPOINT sends it; 445."""
+
+KPOINT_MESSAGE_BYTES = 64 * 1024
+"""A KPOINT message to others: a chat's text, an inform's JSON; 445."""
+
+KPOINT_CAPACITY = 1_000_000_000
+"""Largest capacity of a room; 445."""
+
+KPOINT_JSON_DEPTH = 64
+"""Arrays and objects within each other in one KPOINT message; 400."""
+
+GROUP_INVITED = 1000
+"""Users invited to one breakout room; 445."""
+
+TALKING_LEVEL = 80
+"""A member whose level, of 127, is at least that is talking."""
+
+TALKING_QUIET_S = 1.0
+"""A member whose level has been lower for so long has stopped talking."""
+
+LICENCE_ROOMS = 1000
+"""Rooms of one licence that exist, with or without members; 445."""
+
+UNUSED_ROOM_S = 600.0
+"""A room of a licence that nobody has joined goes after so long, if it is one that goes with its last member."""
+
+PERFORM_TIMEOUT_S = 10.0
+"""A KPOINT request that has not been carried out by then has no effect; 504."""
 
 
 class TokenBucket:

@@ -12,8 +12,8 @@ class Dialect(Protocol):
     @property
     def NAME(self) -> str: ...
 
-    def notification(self, word: Word, /) -> str | None:
-        """None if the dialect has no words for it."""
+    def notification(self, word: Word, room: str, /) -> str | None:
+        """None if the dialect has no words for it. `room`: the name of the room that it is about, if any."""
         ...
 
 
@@ -36,8 +36,8 @@ class Listener(Protocol):
         ...
 
 
-def tell(listener: Listener, word: Word) -> None:
-    text = listener.dialect.notification(word)
+def tell(listener: Listener, word: Word, room: str = "") -> None:
+    text = listener.dialect.notification(word, room)
     if text is not None:
         listener.put(text)
 

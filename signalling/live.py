@@ -36,6 +36,8 @@ class LiveRoom:
     id: str
     name: str
     temporary: bool
+    licence: str | None
+    """Whose room it is; None: the server's own."""
     since: datetime
     members: tuple[LiveMember, ...]
     waiting: tuple[LiveParty, ...]

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from attrs import AttrsInstance, field, frozen
 
-from sfu.wanted import VideoAllocation, Wanted
+from sfu.wanted import Feed, MediaSource, VideoAllocation, Wanted
 from signalling.room.events import Event
-from signalling.room.member import Kind
+from signalling.room.member import Kind, RoomKind
 
 # --- the store -------------------------------------------------------------------------------------------------------
 
@@ -61,6 +61,104 @@ class Directory(Protocol):
 
     async def user_called(self, destination: str) -> User | None:
         """Whose extension this is, else whose username (contract section 7.3). Proves nothing."""
+        ...
+
+
+# --- licences --------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Licence:
+    """A customer: its users and rooms are invisible to those of others."""
+
+    id: str
+    """Digits."""
+    domain: str
+    """A plain word, or the origin (https://…) of the pages that may embed its rooms."""
+    cp_code: str
+    """By which KPOINT clients name it."""
+    room_limit: int | None
+    """Rooms in which somebody is, at once; None: as many as there are."""
+    max_users: int | None
+    """Registered KPOINT sockets and joined access-token calls, at once."""
+    enabled: bool
+
+
+@frozen
+class AccessGrant:
+    """What a good access token says (contract s-connector, sections 2, 3 and 9)."""
+
+    licence: Licence
+    is_owner: bool
+    user_name: str | None
+    room_name: str | None
+    """If given, the only room, and name, that the token is good for."""
+
+
+class AccessRefused(Exception):
+    """The access token is forged, expired, of another domain than the page, or of an unknown licence."""
+
+
+class AccessForbidden(Exception):
+    """The access token is genuine, but its licence is disabled, or now is outside of the meeting's time window."""
+
+
+class Licences(Protocol):
+    """Nothing is cached: what a command has changed holds from the next question on."""
+
+    async def by_key(self, cp_code: str, auth_key: str) -> Licence | None:
+        """KPOINT's door (contract kpoint, section 4). None, without a reason: no such code, another key, another
+        signature or algorithm, before its start, after its end, or disabled. `max_users` is the smaller of the key's and
+        the licence's."""
+        ...
+
+    async def by_access_token(self, token: str, origin: str | None) -> AccessGrant:
+        """Raises AccessRefused or AccessForbidden. `origin`: of the page that embeds the call."""
+        ...
+
+    async def licence(self, id: str) -> Licence | None:
+        """As it is now, disabled or not."""
+        ...
+
+
+@frozen
+class LicenceRoom:
+    """A room of a licence as the store keeps it, so that it outlives a crash (contract kpoint, sections 5.1 and 11)."""
+
+    uuid: str
+    licence: str
+    """The licence's id; names are unique within it."""
+    name: str
+    kind: RoomKind
+    title: str
+    capacity: int | None
+    destroy: bool
+    """Whether it goes when the last member leaves."""
+    talking_noty: bool
+    host: str
+    """The member id of whoever opened it, or was made its host, with name and device as last known."""
+    host_name: str
+    host_device: str
+    parent: str | None
+    """The uuid of the room that it was made beside, if it is a breakout room."""
+    created_at: datetime
+
+
+class LicenceRooms(Protocol):
+    """What is stored of licence rooms. Whoever asks keeps them all in memory, so names are unique when they come here."""
+
+    async def all(self) -> Sequence[LicenceRoom]: ...
+
+    async def keep(self, room: LicenceRoom) -> None:
+        """Adds it, or replaces that of the same uuid; durable on return."""
+        ...
+
+    def forget(self, uuid: str) -> None:
+        """At once for the caller; in the store soon, in the order of the calls. Unknown ones too."""
+        ...
+
+    async def kept(self) -> None:
+        """Returns once all that has been forgotten is gone from the store; raises if the store fails."""
         ...
 
 
@@ -169,6 +267,15 @@ class RoomListener(Protocol):
 class MediaPeer(Protocol):
     """One connection of a member."""
 
+    @property
+    def sends(self) -> bool:
+        """Whether its client sends anything on it, as its last description says."""
+        ...
+
+    def accept(self, answer: str) -> None:
+        """The client's answer to our offer. Raises as `renegotiate`; the offer is then still open."""
+        ...
+
     def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
         """Raises sfu.negotiation.BadOffer or NoCommonCodec, and has then changed nothing."""
         ...
@@ -190,7 +297,23 @@ class MediaPeer(Protocol):
 
 class MediaRoom(Protocol):
     def open_peer(self, name: str, offer: str, listener: PeerListener) -> tuple[MediaPeer, str]:
-        """The new peer takes the place of one of the same name. Raises as `renegotiate` does."""
+        """A member's one connection: what it sends is the member's, down comes the room's sound, and what it asks for.
+
+        The new peer takes the place of one of the same name. Raises as `renegotiate` does.
+        """
+        ...
+
+    def open_publisher(
+        self, name: str, source: MediaSource, offer: str, listener: PeerListener
+    ) -> tuple[MediaPeer, str]:
+        """A connection of a member that only sends, one for its camera and one for its screen; nothing comes down.
+
+        The new peer takes the place of that member's former one of the same source. Raises as `renegotiate` does.
+        """
+        ...
+
+    def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[MediaPeer, str]:
+        """A further connection of a member, which carries these and which we offer; `MediaPeer.accept` follows."""
         ...
 
     def close(self) -> None:

@@ -4,32 +4,40 @@ Two tasks. The reader handles one message at a time and looks at the next only w
 socket, so a client that does not read is not read either. The writer empties the outbox. Keep-alive is the transport's.
 A connection that closes stops reading at once; the writer says what is left to say and the closing code, for at most
 CLOSE_TIMEOUT_S.
+
+The same for every dialect: the words are its module's (dialects/), what they do is its party's (parties/).
 """
 
-from collections.abc import Sequence
-from typing import Literal, Protocol, assert_never
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, assert_never
 
 import structlog
 import trio
+from attrs import frozen
 
-from signalling.dialects import room_api
+from signalling.dialects import kpoint, room_api
+from signalling.dialects.json_text import Unreadable
 from signalling.limits import (
     CLOSE_TIMEOUT_S,
     FLOOD_REFUSALS,
     FLOOD_UNIT_BYTES,
     FLOOD_WINDOW_S,
+    KPOINT_FLOOD_REFUSALS,
     MAX_FRAME_BYTES,
     Tally,
     TokenBucket,
 )
-from signalling.listener import Dialect
+from signalling.listener import Dialect, Listener
 from signalling.outbox import Close, Outbox
-from signalling.party import Party
+from signalling.parties.kpoint import KpointParty
+from signalling.parties.room_api import RoomApiParty
 from signalling.ports import Claims
 from signalling.room.errors import RoomError, TooMany
 from signalling.rooms import Rooms
 
 log = structlog.get_logger()
+
+DialectName = Literal["room_api", "kpoint"]
 
 
 class SocketClosed(Exception):
@@ -50,13 +58,84 @@ class Socket(Protocol):
     async def close(self, code: int, reason: str = "") -> None: ...
 
 
-async def serve_connection(socket: Socket, dialect: Literal["room_api"], rooms: Rooms, remote: str) -> None:
-    """Serves one socket until it is closed. `remote` is the client's address without its port."""
+class Language(Dialect, Protocol):
+    """The half of a dialect that a connection needs: a Call is an envelope, a Request what is in it."""
+
+    @property
+    def BINARY_REPLY(self) -> str | None:
+        """What a binary frame is answered; None: it closes the socket with 1003."""
+        ...
+
+    def read(self, text: str, /) -> Any:
+        """A Call. Raises Unreadable."""
+        ...
+
+    def request(self, call: Any, /) -> Any:
+        """The Request of a Call. Raises RoomError."""
+        ...
+
+    def result(self, call: Any, result: Any, /) -> str | None:
+        """None: the client asked for no reply. So below."""
+        ...
+
+    def error(self, call: Any | None, reason: RoomError, /) -> str | None:
+        """None as a call stands for a message that was not read."""
+        ...
+
+    def internal_error(self, call: Any, /) -> str | None: ...
+
+
+class Party(Protocol):
+    """What one socket of a dialect may do, and does."""
+
+    def admit(self, call: Any) -> None:
+        """Looks at the envelope alone: RoomError if this socket may not ask that now, whatever it asks exactly."""
+        ...
+
+    async def perform(self, request: Any, reply: Callable[[Any], None]) -> None:
+        """Calls `reply` once, with a Result or a RoomError, between what the request changes and the notifications of
+        it; or raises RoomError."""
+        ...
+
+    async def watch(self) -> None:
+        """Runs beside the requests, for as long as it has something to look after."""
+        ...
+
+    def allowed(self, claims: Claims) -> None: ...
+
+    def out_of_room(self) -> None: ...
+
+    def socket_gone(self) -> None: ...
+
+
+@frozen
+class _Manner:
+    """How a dialect's connections are served."""
+
+    language: Language
+    party: Callable[[Listener, Rooms, str], Party]
+    burst: int
+    per_s: float
+    refusals: int
+    """So many within FLOOD_WINDOW_S close the socket."""
+
+
+def _manner(dialect: DialectName, rooms: Rooms) -> _Manner:
     match dialect:
         case "room_api":
-            connection = _Connection(socket, rooms, remote)
+            room_settings = rooms.settings
+            burst, per_s = room_settings.requests_burst, room_settings.requests_per_s
+            return _Manner(room_api, RoomApiParty, burst, per_s, FLOOD_REFUSALS)
+        case "kpoint":
+            settings = rooms.kpoint
+            return _Manner(kpoint, KpointParty, settings.requests_burst, settings.requests_per_s, KPOINT_FLOOD_REFUSALS)
         case _:
             assert_never(dialect)
+
+
+async def serve_connection(socket: Socket, dialect: DialectName, rooms: Rooms, remote: str) -> None:
+    """Serves one socket until it is closed. `remote` is the client's address without its port."""
+    connection = _Connection(socket, _manner(dialect, rooms), rooms, remote)
     rooms.connect(connection)
     try:
         await connection.run()
@@ -70,14 +149,14 @@ async def serve_connection(socket: Socket, dialect: Literal["room_api"], rooms: 
 class _Connection:
     """A Listener of the rooms."""
 
-    def __init__(self, socket: Socket, rooms: Rooms, remote: str) -> None:
-        self.dialect: Dialect = room_api
+    def __init__(self, socket: Socket, manner: _Manner, rooms: Rooms, remote: str) -> None:
+        self.dialect: Dialect = manner.language
+        self._language = manner.language
         self._socket = socket
         self._outbox = Outbox(self._closing)
-        self._party = Party(self, rooms, remote)
-        settings = rooms.settings
-        self._allowance = TokenBucket(settings.requests_burst, settings.requests_per_s, trio.current_time())
-        self._refusals = Tally(FLOOD_REFUSALS, FLOOD_WINDOW_S)
+        self._party = manner.party(self, rooms, remote)
+        self._allowance = TokenBucket(manner.burst, manner.per_s, trio.current_time())
+        self._refusals = Tally(manner.refusals, FLOOD_WINDOW_S)
         self._life = trio.CancelScope()
         self._reading = trio.CancelScope()
 
@@ -101,6 +180,7 @@ class _Connection:
         with self._life:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
+                nursery.start_soon(self._party.watch)
                 with self._reading:
                     await self._read()
 
@@ -116,6 +196,7 @@ class _Connection:
             match await self._outbox.take():
                 case Close(code, reason):
                     await self._socket.close(code, reason)
+                    self._life.cancel()
                     return
                 case messages:
                     await self._socket.send([message.text for message in messages])
@@ -128,56 +209,71 @@ class _Connection:
             while True:
                 message = await self._socket.receive()
                 if isinstance(message, bytes):
-                    self.close(1003, "text only")
+                    await self._handle_bytes(message)
                 elif (size := len(message) if message.isascii() else len(message.encode())) > MAX_FRAME_BYTES:
                     self.close(1009, "message too long")
                 else:
                     await self._handle(message, size)
-                    if self._refusals.full(trio.current_time()):
-                        self.close(4029, "too many messages")
+                if self._refusals.full(trio.current_time()):
+                    self.close(4029, "too many messages")
                 await trio.lowlevel.checkpoint_if_cancelled()
         except SocketClosed:
             self._life.cancel()
 
-    async def _handle(self, text: str, size: int) -> None:
+    async def _handle_bytes(self, message: bytes) -> None:
+        reply = self._language.BINARY_REPLY
+        if reply is None:
+            self.close(1003, "text only")
+            return
+        if not self._allow(len(message)):
+            reply = self._language.error(None, TooMany("too many messages")) or ""
+        await self._outbox.put_awaited(reply).wait()
+
+    def _allow(self, size: int) -> bool:
         now = trio.current_time()
         allowed = self._allowance.take(now, cost=max(1, -(-size // FLOOD_UNIT_BYTES)))
         if not allowed:
             self._refusals.add(now)
-            if size > FLOOD_UNIT_BYTES:
-                # Looking for its id would be the very work that a flood is refused.
-                await self._outbox.put_awaited(room_api.error(None, TooMany("too many messages"))).wait()
-                return
+        return allowed
+
+    async def _handle(self, text: str, size: int) -> None:
+        allowed = self._allow(size)
+        if not allowed and size > FLOOD_UNIT_BYTES:
+            # Looking for its id would be the very work that a flood is refused.
+            unread = self._language.error(None, TooMany("too many messages"))
+            assert unread is not None
+            await self._outbox.put_awaited(unread).wait()
+            return
         try:
-            call = room_api.read(text)
-        except room_api.Unreadable as unreadable:
+            call = self._language.read(text)
+        except Unreadable as unreadable:
             await self._outbox.put_awaited(unreadable.reply).wait()
             return
         sent: trio.Event | None = None
         replied = False
 
-        def reply(outcome: room_api.Result | RoomError) -> None:
+        def reply(outcome: Any) -> None:
             if isinstance(outcome, RoomError):
-                write(room_api.error(call, outcome))
+                write(self._language.error(call, outcome))
             else:
-                write(room_api.result(call, outcome))
+                write(self._language.result(call, outcome))
 
-        def write(text: str) -> None:
+        def write(text: str | None) -> None:
             nonlocal sent, replied
             replied = True
-            if call.id is not None:
+            if text is not None:
                 sent = self._outbox.put_awaited(text)
 
         try:
             if not allowed:
                 raise TooMany("too many messages")
-            request = room_api.request(call)
-            await self._party.perform(request, reply)
+            self._party.admit(call)
+            await self._party.perform(self._language.request(call), reply)
         except RoomError as refusal:
             reply(refusal)
         except Exception:
-            log.exception("request failed", method=call.method)
+            log.exception("request failed", call=call)
             if not replied:
-                write(room_api.internal_error(call))
+                write(self._language.internal_error(call))
         if sent is not None:
             await sent.wait()

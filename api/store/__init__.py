@@ -1,6 +1,6 @@
-"""What must survive: rooms, users, keys. `Database` is synchronous; `Store` is its face for trio.
+"""What must survive: rooms, users, keys, licences. `Database` is synchronous; `Store` is its face for trio.
 
-Each of `rooms`, `users`, `keys` is a handful of functions on a connection; callers hand them to `read` or `write`.
+Each of `rooms`, `users`, `keys`, `licences`, `licence_rooms` is a handful of functions on a connection; callers hand them to `read` or `write`.
 """
 
 from collections.abc import Callable

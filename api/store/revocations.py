@@ -1,6 +1,7 @@
-"""Revoked auth tokens of persistent rooms, and for how long tokens may have been issued.
+"""Revoked auth tokens of stored rooms, of the server's and of licences', and for how long tokens may have been issued.
 
-Rooms that are not stored do not survive a restart, and neither need what was revoked in them.
+Rooms that are not stored do not survive a restart, and neither need what was revoked in them. What was revoked in a
+stored one goes with it: rooms.py and licence_rooms.py remove both.
 """
 
 from collections.abc import Collection
@@ -8,7 +9,7 @@ from collections.abc import Collection
 import attrs
 import sqlalchemy as sa
 
-from api.store.tables import revocations, rooms, token_terms
+from api.store.tables import licence_rooms, revocations, rooms, token_terms
 
 WHOLE_ROOM = ""
 """In the place of a call id."""
@@ -64,5 +65,6 @@ def keep(connection: sa.Connection, news: Collection[Revocation], now: float, un
 def _insert_where_room_is_stored() -> sa.Insert:
     columns = list(revocations.c)
     values = sa.select(*(sa.bindparam(column.name, type_=column.type) for column in columns))
-    stored = sa.exists().where(rooms.c.uuid == sa.bindparam("room", type_=rooms.c.uuid.type))
+    room = sa.bindparam("room", type_=rooms.c.uuid.type)
+    stored = sa.exists().where(rooms.c.uuid == room) | sa.exists().where(licence_rooms.c.uuid == room)
     return sa.insert(revocations).from_select(columns, values.where(stored))

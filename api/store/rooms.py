@@ -1,4 +1,4 @@
-"""Persistent rooms and the lists of who may enter them."""
+"""Persistent rooms of the server, not of licences, and the lists of who may enter them."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from api.store.database import Row
-from api.store.tables import room_members, rooms
+from api.store.tables import revocations, room_members, rooms
 from signalling.ports import ListedUser, RoomRecord
 
 
@@ -98,6 +98,8 @@ def set_password(connection: sa.Connection, room: str, password_hash: str | None
 
 
 def remove(connection: sa.Connection, room: str) -> bool:
+    """With what was revoked in it."""
+    connection.execute(sa.delete(revocations).where(revocations.c.room == room))
     return connection.execute(sa.delete(rooms).where(rooms.c.uuid == room)).rowcount == 1
 
 

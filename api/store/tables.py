@@ -103,11 +103,49 @@ keys = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+licences = Table(
+    "licences",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("domain", String(255), nullable=False, unique=True),
+    Column("cp_code", String(64), nullable=False, unique=True),
+    Column("access_key", String(11), nullable=False, unique=True),
+    Column("secret_mac", LargeBinary, nullable=False),
+    Column("room_limit", Integer),
+    Column("max_users", Integer),
+    # As they were given, and as they stand in the auth key: a date, or a moment with or without an offset.
+    Column("starts_on", String(32)),
+    Column("ends_on", String(32)),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# No rows of `rooms`, so no question about those can meet them.
+licence_rooms = Table(
+    "licence_rooms",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("licence_id", Integer, ForeignKey("licences.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("title", String(256), nullable=False),
+    Column("capacity", Integer),
+    Column("destroy", Boolean, nullable=False),
+    Column("talking_noty", Boolean, nullable=False),
+    Column("host", String(128), nullable=False),
+    Column("host_name", String(256), nullable=False),
+    Column("host_device", String(256), nullable=False),
+    # No foreign key: a breakout room may outlive the room that it was made beside.
+    Column("parent", String(36)),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("licence_id", "name"),
+)
+
 revocations = Table(
     "revocations",
     metadata,
-    # Tokens are of use only while their room is there.
-    Column("room", String(36), ForeignKey("rooms.uuid", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: it may be of either table of rooms. It is added only while the room is there, and goes with it.
+    Column("room", String(36), primary_key=True),
     # Empty: of the whole room.
     Column("call_id", String(128), primary_key=True),
     # Seconds since the epoch, as in the tokens: they are compared with those to the last bit.

@@ -5,7 +5,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from signalling.room.member import Kind, WaitingParty
+from sfu.wanted import MediaSource
+from signalling.room.member import Kind, ShareKind, WaitingParty
 
 MediaLoss = Literal["final", "closed", "fault"]
 """How media ended: never to come back; closed by the client, which may be about to return; by our own fault."""
@@ -60,6 +61,7 @@ class Join:
     """Proof that somebody without a user is the same party as before."""
     audio_muted: bool = False
     video_muted: bool = False
+    device: str = ""
 
 
 @frozen
@@ -110,6 +112,142 @@ class React:
     reaction: str
 
 
+@frozen
+class EditProfile:
+    """What a member says of itself, in one go; None leaves as it is."""
+
+    member: str
+    name: str | None = None
+    audio_muted: bool | None = None
+    video_muted: bool | None = None
+    broadcast: bool = True
+    """Whether those are told who learn of a profile as a whole. A mute is always told to those who learn of mutes."""
+    target: str | None = None
+    """The only one of those."""
+
+
+@frozen
+class Publish:
+    """A connection by which the member sends has been set up, or is gone."""
+
+    member: str
+    source: MediaSource
+    live: bool = True
+
+
+@frozen
+class StartShare:
+    """Everybody is to look at the member's screen, whiteboard or document from now on."""
+
+    member: str
+    kind: ShareKind
+
+
+@frozen
+class ShowDocument:
+    """A page of the document that the member shares."""
+
+    member: str
+    image: str
+
+
+@frozen
+class StopShare:
+    """By who shares, or by the host."""
+
+    member: str
+
+
+@frozen
+class Draw:
+    """A stroke; its fields mean nothing here."""
+
+    member: str
+    fields: Mapping[str, object]
+
+
+@frozen
+class AskCanvas:
+    """Asks another member for its picture of what has been drawn."""
+
+    member: str
+    target: str
+
+
+@frozen
+class SendCanvas:
+    member: str
+    target: str
+    image: str = field(repr=False)
+
+
+@frozen
+class Say:
+    """A line of chat to the room."""
+
+    member: str
+    message: str
+
+
+@frozen
+class Inform:
+    """Whatever applications tell each other, to the room."""
+
+    member: str
+    message: object
+
+
+@frozen
+class RelayDescription:
+    """An SDP offer or answer on its way to another member of a P2P room. Nobody looks inside."""
+
+    member: str
+    target: str | None
+    """None: the only other member."""
+    source: MediaSource
+    is_answer: bool
+    sdp: str = field(repr=False)
+
+
+@frozen
+class RelayCandidate:
+    member: str
+    target: str
+    candidate: object
+    leg: str
+    """The two clients' own word for the connection that it belongs to."""
+    source: MediaSource
+
+
+# --- by the host -----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class EditRoom:
+    """None leaves as it is."""
+
+    by: str
+    title: str | None = None
+    capacity: int | None = None
+    host: str | None = None
+
+
+@frozen
+class SetPermit:
+    by: str
+    member: str
+    changes: Mapping[str, bool]
+    """By the names of Permit's fields."""
+
+
+@frozen
+class KickOut:
+    """Asks a member to leave; it is not removed."""
+
+    by: str
+    member: str
+
+
 # --- by an admin -----------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +277,13 @@ class LoseSocket:
 
 
 @frozen
+class Drop:
+    """The member's socket is gone, and its dialect knows no way back."""
+
+    member: str
+
+
+@frozen
 class LoseMedia:
     member: str
     loss: MediaLoss
@@ -162,6 +307,11 @@ class Hear:
 class End:
     """The room is deleted, or ended, with everybody inside and everybody who waits."""
 
+    by: str | None = None
+    """The host; None: from above."""
+    quiet: bool = False
+    """Whether dialects that can keep it to themselves do so."""
+
 
 Command = (
     Knock
@@ -176,9 +326,25 @@ Command = (
     | RaiseHand
     | ShareScreen
     | React
+    | EditProfile
+    | Publish
+    | StartShare
+    | ShowDocument
+    | StopShare
+    | Draw
+    | AskCanvas
+    | SendCanvas
+    | Say
+    | Inform
+    | RelayDescription
+    | RelayCandidate
+    | EditRoom
+    | SetPermit
+    | KickOut
     | MuteMember
     | Remove
     | LoseSocket
+    | Drop
     | LoseMedia
     | Speak
     | Hear

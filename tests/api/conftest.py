@@ -20,6 +20,7 @@ import sqlalchemy as sa
 import trio
 import trio_websocket
 
+from api.commands import main
 from api.config import Config, HttpSettings
 from api.http import BEARER_KEYS
 from api.keyring import Keyring
@@ -111,14 +112,14 @@ class Server:
 
 
 @asynccontextmanager
-async def websocket(address: tuple[str, int]) -> AsyncIterator[trio_websocket.WebSocketConnection]:
-    """A connection to /room.
+async def websocket(address: tuple[str, int], path: str = "/room") -> AsyncIterator[trio_websocket.WebSocketConnection]:
+    """A connection to a dialect's path.
 
     It ends with its stream and without a close frame: the library would answer a ping even after one, and fail.
     """
     stream = await trio.open_tcp_stream(*address)
     async with stream, trio.open_nursery() as nursery:
-        connection = await trio_websocket.wrap_client_stream(nursery, stream, "localhost", "/room")
+        connection = await trio_websocket.wrap_client_stream(nursery, stream, "localhost", path)
         yield connection
         nursery.cancel_scope.cancel()
 
@@ -245,6 +246,24 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         popen.wait(10)
         assert popen.stdout is not None
         popen.stdout.close()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command in this process: exit code, stdout, stderr."""
+    for variable in [name for name in os.environ if name.startswith("ATRIUM_")]:
+        monkeypatch.delenv(variable)
+
+    def run(*arguments: str, data: Path | None = tmp_path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as exit:
+            main([*arguments, *(["--data", str(data)] if data else [])])
+        said = capsys.readouterr()
+        return int(exit.value.code or 0), said.out, said.err
+
+    return run
 
 
 def atrium(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":

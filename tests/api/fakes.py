@@ -17,6 +17,10 @@ class FakeStats:
 class FakePeer:
     def __init__(self) -> None:
         self.closed = False
+        self.sends = True
+
+    def accept(self, answer: str) -> None:
+        pass
 
     def renegotiate(self, offer: str, wanted: Sequence[Any]) -> str:
         return "answer"
@@ -42,6 +46,13 @@ class FakeRoom:
         self.peers[name] = FakePeer()
         listener.connected()
         return self.peers[name], "answer"
+
+    def open_publisher(self, name: str, source: str, offer: str, listener: Any) -> tuple[FakePeer, str]:
+        listener.connected()
+        return FakePeer(), "answer"
+
+    def offer_peer(self, name: str, feeds: Sequence[Any], listener: Any) -> tuple[FakePeer, str]:
+        return FakePeer(), "offer"
 
     def close(self) -> None:
         self.peers.clear()

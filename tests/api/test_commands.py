@@ -1,37 +1,18 @@
 """The command `atrium` as its users run it: in a process of its own."""
 
 import json
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from api.commands import main
 from api.keyring import Keyring
 from api.passwords import SIP_DIGESTS, SIP_REALM, sip_digests
 from api.server import SERVER_FILE
 from api.store import Database
 from api.store.tables import users
-from tests.api.conftest import Process, atrium
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command in this process: exit code, stdout, stderr."""
-    for variable in [name for name in os.environ if name.startswith("ATRIUM_")]:
-        monkeypatch.delenv(variable)
-
-    def run(*arguments: str, data: Path | None = tmp_path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as exit:
-            main([*arguments, *(["--data", str(data)] if data else [])])
-        said = capsys.readouterr()
-        return int(exit.value.code or 0), said.out, said.err
-
-    return run
+from tests.api.conftest import Process, Run, atrium
 
 
 def test_python_m_api_is_the_command(tmp_path: Path) -> None:
@@ -40,7 +21,7 @@ def test_python_m_api_is_the_command(tmp_path: Path) -> None:
     assert set(json.loads(done.stdout)) == {"id", "name", "key"}
     help = atrium("--help")
     assert help.returncode == 0
-    assert all(word in help.stdout for word in ("serve", "key", "user", "room", "config"))
+    assert all(word in help.stdout for word in ("serve", "key", "user", "licence", "room", "config"))
 
 
 def test_keys_are_made_listed_and_removed(run: Run) -> None:

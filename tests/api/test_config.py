@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.config import SECTIONS, Address, Config, ConfigError, keys, load
+from signalling.settings import KpointSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,20 @@ def test_lists_in_the_environment_are_separated_by_commas() -> None:
     config = load(None, {"ATRIUM_HTTP_TRUSTED_PROXIES": "10.0.0.0/8, ::1", "ATRIUM_MEDIA_ANNOUNCE": "192.0.2.1"})
     assert config.http.trusted_proxies == ("10.0.0.0/8", "::1")
     assert config.media.announce == ("192.0.2.1",)
+
+
+def test_a_table_in_the_environment_is_a_json_object() -> None:
+    assert load(None, {"ATRIUM_KPOINT_KEYS": '{"acme": "opaque, key"}'}).kpoint.keys == {"acme": "opaque, key"}
+
+
+def test_a_table_in_the_file_is_one_there(tmp_path: Path) -> None:
+    path = written(tmp_path, '[kpoint]\nrequests_burst = 5\n[kpoint.keys]\nacme = "opaque"\n')
+    assert load(path, {}).kpoint == KpointSettings(requests_burst=5, keys={"acme": "opaque"})
+
+
+def test_dates_are_of_the_zone_that_is_named() -> None:
+    assert load(None, {}).licence.zone.key == "Asia/Seoul"
+    assert load(None, {"ATRIUM_LICENCE_TIME_ZONE": "UTC"}).licence.zone.key == "UTC"
 
 
 def test_the_section_with_an_underscore_is_found_in_the_environment() -> None:
@@ -64,6 +79,15 @@ def test_the_section_with_an_underscore_is_found_in_the_environment() -> None:
         ("[room_api]\ninvite_timeout_s = 0\n", "invite_timeout_s"),
         ("[room_api]\nregistration_ttl_s = -1\n", "registration_ttl_s"),
         ("[room_api]\ntoken_ttl_s = 0\n", "token_ttl_s"),
+        ("[kpoint]\nrequests_per_s = 0\n", "requests_per_s"),
+        ("[kpoint]\nkeys = 'acme'\n", "kpoint.keys: must be a table of keys and values"),
+        ("[kpoint.keys]\nacme = 7\n", "kpoint.keys[acme]: must be a string"),
+        ("[kpoint.keys]\nacme = ''\n", "kpoint: keys: the key of 'acme' must have 1 to"),
+        ("[kpoint.keys]\n'' = 'x'\n", "kpoint: keys: '' is no code of 1 to 64 printable characters"),
+        ("[licence]\ntime_zone = 'Asia'\n", "licence: time_zone: 'Asia' is no time zone"),
+        ("[licence]\ntime_zone = 'Nowhere/Town'\n", "licence: time_zone: 'Nowhere/Town' is no time zone"),
+        ("[licence]\ntime_zone = ''\n", "licence: time_zone: '' is no time zone"),
+        ("[licence]\ntime_zone = '/etc/localtime'\n", "licence: time_zone: '/etc/localtime' is no time zone"),
         ("[http\n", "not TOML"),
     ],
 )
@@ -77,7 +101,12 @@ def test_an_error_names_the_file_and_the_key(tmp_path: Path, text: str, named: s
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("ATRIUM_HTTP_BNID", "x"), ("ATRIUM_MEDIA_WORKERS", "many"), ("ATRIUM_ROOMS_LIMIT", "3")],
+    [
+        ("ATRIUM_HTTP_BNID", "x"),
+        ("ATRIUM_MEDIA_WORKERS", "many"),
+        ("ATRIUM_ROOMS_LIMIT", "3"),
+        ("ATRIUM_KPOINT_KEYS", "a"),
+    ],
 )
 def test_an_error_names_the_variable(variable: str, text: str) -> None:
     with pytest.raises(ConfigError, match=variable):

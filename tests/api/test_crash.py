@@ -1,4 +1,5 @@
-"""What was acknowledged outlives `kill -9`: rooms in the middle of writing, users, tokens and what was revoked of them.
+"""What was acknowledged outlives `kill -9`: rooms in the middle of writing, those of licences, users, tokens and what was
+revoked of them.
 
 The whole server, in a process of its own, on each kind of database.
 """
@@ -7,8 +8,9 @@ import json
 import random
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import attrs
 import httpx
 import pytest
 import trio
+import trio_websocket
 
-from tests.api.conftest import Process, atrium, caller, make_key
+from tests.api.conftest import Process, atrium, caller, make_key, websocket
 
 Start = Callable[..., Process]
 Room = dict[str, Any]
@@ -31,6 +34,28 @@ GONE = None
 @pytest.fixture
 def key(tmp_path: Path, store_url: str) -> str:
     return make_key(tmp_path, store_url)
+
+
+class KpointClient:
+    """Asks and is answered; passes over what it is told."""
+
+    def __init__(self, connection: trio_websocket.WebSocketConnection) -> None:
+        self._connection = connection
+
+    async def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
+        await self._connection.send_message(json.dumps({"eventOp": operation, "reqId": "1"} | fields))
+        with trio.fail_after(10):
+            while "reqId" not in (message := json.loads(await self._connection.get_message())):
+                pass
+        answer: dict[str, Any] = message
+        return answer
+
+
+@asynccontextmanager
+async def kpoint_client(url: str) -> AsyncIterator[KpointClient]:
+    where = httpx.URL(url)
+    async with websocket((where.host, where.port or 0), "/kpoint") as connection:
+        yield KpointClient(connection)
 
 
 def authorized(url: str, key: str) -> httpx.Client:
@@ -156,3 +181,40 @@ async def test_rooms_users_tokens_and_revocations_are_known_to_the_next_server(
         assert (await ann.ask("register_room_api", **credentials))["result"]["user"] == user
         assert (await client.get("/meet/%00")).status_code == 404
         assert (await client.get("/meet/x")).status_code == 200
+
+
+async def test_rooms_of_licences_are_there_for_the_next_server(start: Start, tmp_path: Path, store_url: str) -> None:
+    serve = partial(trio.to_thread.run_sync, partial(start, ATRIUM_STORE_URL=store_url))
+
+    def command(*arguments: str) -> Any:
+        done = atrium("licence", *arguments, "--data", str(tmp_path), ATRIUM_STORE_URL=store_url)
+        return json.loads(done.stdout) if done.stdout else None
+
+    licence, other = (command("add", "--domain", domain, "--json") for domain in ("trial", "other"))
+
+    async def registered(client: KpointClient, licence: dict[str, str], user: str) -> KpointClient:
+        keys = {"cpCode": licence["cpCode"], "authKey": licence["authKey"]}
+        assert (await client.ask("register", ipAddr="-", userId=user, **keys))["code"] == "200"
+        return client
+
+    process = await serve()
+    async with kpoint_client(process.url) as one, kpoint_client(process.url) as two:
+        ann = await registered(one, licence, "ann")
+        bob = await registered(two, other, "bob")
+        for kind, name, destroy in (("createRoom", "p", True), ("createVideoRoom", "g", False)):
+            made = await ann.ask(kind, userId="ann", roomId=name, title="제목", destroy=destroy)
+            assert (made["code"], made["roomId"]) == ("200", name)
+        assert (await bob.ask("createRoom", userId="bob", roomId="p", destroy=True))["code"] == "200"
+        changed = await ann.ask("editRoomInfo", userId="ann", roomId="g", title="neu", capacity=1)
+        assert changed["code"] == "200"
+        process.kill()
+
+    process = await serve()
+    async with kpoint_client(process.url) as one, kpoint_client(process.url) as two:
+        ann, zoe = await registered(one, licence, "ann"), await registered(two, licence, "zoe")
+        assert (await zoe.ask("createRoom", userId="zoe", roomId="p", destroy=True))["code"] == "443"
+        found = await zoe.ask("joinRoom", userId="zoe", roomId="g")
+        assert (found["code"], found["title"], found["media"], found["host"]["id"]) == ("200", "neu", True, "ann")
+        assert (await ann.ask("joinRoom", userId="ann", roomId="g"))["code"] == "444"
+        found = await ann.ask("joinRoom", userId="ann", roomId="p")
+        assert (found["code"], found["title"], found["media"], found["host"]["id"]) == ("200", "제목", False, "ann")

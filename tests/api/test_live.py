@@ -85,6 +85,18 @@ async def test_the_tokens_of_a_room_that_is_ended_are_good_no_more(server: Serve
         await ann.enter(room, "c-ann")
 
 
+async def test_only_a_licence_that_there_is_can_be_ended(server: Server) -> None:
+    async with server.client() as client, server.anonymous() as stranger:
+        listed = await trio.to_thread.run_sync(atrium, "licence", "list", "--json", "--data", str(server.directory))
+        (demo,) = json.loads(listed.stdout)
+        path = f"/v1/live/licences/{demo['id']}"
+        for _ in range(2):
+            assert (await client.delete(path)).status_code == 204
+        assert (await stranger.delete(path)).status_code == 401
+        for unknown in ("99", "demo", "x%00", "9" * 30):
+            assert (await client.delete(f"/v1/live/licences/{unknown}")).status_code == 404
+
+
 @pytest.mark.parametrize("shape", [LiveRoom, LiveMember, LiveParty])
 def test_what_is_described_is_what_there_is(shape: type[attrs.AttrsInstance]) -> None:
     described = openapi.SCHEMAS[shape.__name__]

@@ -81,6 +81,24 @@ def test_what_the_first_revision_held_is_there_and_today_has_its_tables(tmp_path
         database.close()
 
 
+def test_what_was_revoked_stays_so_when_rooms_of_licences_come(tmp_path: Path, store_url: str) -> None:
+    made_at("0001", tmp_path, store_url)
+    revoked = {"room": ROOM, "call_id": "c", "revoked_at": 1.1, "until": 2.2, "uninvited": True}
+    engine = sa.create_engine(store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
+    with engine.begin() as connection:
+        migrate(connection, "0002")
+        found = sa.MetaData()
+        found.reflect(connection)
+        connection.execute(sa.insert(found.tables["revocations"]).values(revoked))
+    engine.dispose()
+    database = Database(tmp_path, store_url)
+    assert database.read(revocations.all_revocations) == [Revocation(**revoked)]
+    assert database.read(differences) == []
+    assert database.write(partial(rooms.remove, room=ROOM))
+    assert database.read(revocations.all_revocations) == []
+    database.close()
+
+
 def test_an_empty_database_gets_the_tables_as_declared(tmp_path: Path, store_url: str) -> None:
     database = Database(tmp_path, store_url)
     assert database.read(differences) == []

@@ -1,5 +1,7 @@
 """Foreign values become attrs classes exactly, or errors that name the place."""
 
+from collections.abc import Mapping
+
 import attrs
 import pytest
 from hypothesis import given
@@ -20,11 +22,12 @@ class Outer:
     flag: bool = False
     maybe: str | None = None
     inners: tuple[Inner, ...] = ()
+    shares: Mapping[str, float] = attrs.field(factory=dict)
 
 
 def test_a_fitting_value_is_read() -> None:
-    value = {"text": "x", "maybe": None, "inners": [{"number": 1, "share": 2}]}
-    assert read(value, Outer) == Outer("x", inners=(Inner(1, 2.0),))
+    value = {"text": "x", "maybe": None, "inners": [{"number": 1, "share": 2}], "shares": {"a": 1}}
+    assert read(value, Outer) == Outer("x", inners=(Inner(1, 2.0),), shares={"a": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,8 @@ def test_a_fitting_value_is_read() -> None:
         ({"text": "x", "inners": [{"number": True}]}, ["inners[0].number: must be a whole number"]),
         ({"text": "x", "inners": [{"number": 1, "share": float("inf")}]}, ["inners[0].share: must be a number"]),
         ({"text": "x", "inners": [{"number": 1}, {}]}, ["inners[1].number: required"]),
+        ({"text": "x", "shares": [1]}, ["shares: must be a table of keys and values"]),
+        ({"text": "x", "shares": {"a": "1"}}, ["shares[a]: must be a number"]),
         ({"text": 1, "other": 1}, ["text: must be a string", "other: unknown key"]),
     ],
 )

@@ -1,13 +1,18 @@
 """Pages and what they load."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api import site
-from api.store import Database, rooms
-from tests.api.conftest import Server
+from api.config import Config
+from api.keyring import Keyring
+from api.licences import LicenceKeys, StoredLicences
+from api.store import Database, Store, rooms
+from tests.api.conftest import Process, Server
 
 PAGES = Path(site.__file__).with_name("pages")
 
@@ -19,7 +24,7 @@ def made(server: Server, name: str) -> str:
     return uuid
 
 
-@pytest.mark.parametrize("path", ["/", "/meet/demo", "/meet/nowhere", "/static/style.css"])
+@pytest.mark.parametrize("path", ["/", "/meet/demo", "/meet/nowhere", "/kpoint-demo", "/embed", "/static/style.css"])
 async def test_pages_may_load_from_this_server_only(server: Server, path: str) -> None:
     async with server.anonymous() as client:
         response = await client.get(path)
@@ -74,6 +79,41 @@ async def test_a_room_is_found_by_uuid_and_by_its_name(server: Server) -> None:
         missing = await client.get("/meet/kitchen")
     assert missing.status_code == 404
     assert missing.headers["content-type"].startswith("text/html")
+
+
+async def test_the_kpoint_demo_has_its_page_and_a_good_key(server: Server) -> None:
+    async with server.anonymous() as client:
+        page = await client.get("/kpoint-demo")
+        given = (await client.get("/kpoint-demo/key")).json()
+        response = await client.get("/kpoint-demo/key")
+    assert page.content == (PAGES / "kpoint-demo.html").read_bytes()
+    assert given == response.json()
+    assert set(given) == {"cpCode", "authKey"}
+    assert response.headers["cache-control"] == "no-store"
+    database = Database(server.directory)
+    keys = LicenceKeys(Keyring.open(server.directory), Config().licence.zone)
+    licence = await StoredLicences(Store(database), keys, {}).by_key(given["cpCode"], given["authKey"])
+    database.close()
+    assert licence is not None
+    assert (licence.domain, given["cpCode"]) == ("demo", "demo")
+
+
+def test_nobody_is_given_a_key_without_the_demo(start: Callable[..., Process], tmp_path: Path) -> None:
+    start("--demo").kill()
+    with httpx.Client(base_url=start().url, trust_env=False) as client:
+        assert client.get("/kpoint-demo/key").status_code == 404
+        assert client.get("/kpoint-demo").status_code == 200
+
+
+async def test_the_embedded_page_is_the_room_page_and_says_no_room(server: Server) -> None:
+    """Which one it is about never comes to the server with the address."""
+    async with server.anonymous() as client:
+        page = await client.get("/embed")
+        again = await client.get("/embed", headers={"If-None-Match": page.headers["etag"]})
+    assert page.status_code == 200
+    assert 'src="/static/meet.js"' in page.text
+    assert 'data-room-uuid="" data-room-name=""' in page.text
+    assert again.status_code == 304
 
 
 async def test_a_name_is_text_and_nothing_more(server: Server) -> None:

@@ -15,9 +15,14 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from sfu.negotiation import BadOffer, NoCommonCodec, UnknownMid
-from sfu.wanted import Wanted
+from sfu.wanted import Feed, MediaSource, Wanted
 from signalling.ports import (
+    AccessForbidden,
+    AccessGrant,
+    AccessRefused,
     Claims,
+    Licence,
+    LicenceRoom,
     ListedUser,
     PeerListener,
     RoomEvent,
@@ -59,10 +64,21 @@ class FakePeer:
     cut_kinds: set[Kind] = field(factory=set)
     is_screen: bool = False
     closed: bool = False
+    sends: bool = True
+    label: str = ""
+    """By which `open_peers` lists it: its name; with "/camera" or "/screen" if it only sends; "bob<ann/camera" if it
+    carries to bob what ann sends."""
+    feeds: tuple[Feed, ...] = ()
+    accepted: str | None = None
+
+    def accept(self, text: str) -> None:
+        answer(text)
+        self.accepted = text
 
     def renegotiate(self, offer: str, wanted: Sequence[Wanted]) -> str:
         text = answer(offer, wanted)
         self.wanted = tuple(wanted)
+        self.sends = "silent" not in offer
         return text
 
     def cut(self, kind: Kind, cut: bool) -> None:
@@ -93,9 +109,28 @@ class FakeMediaRoom:
         text = answer(offer)
         if name in self.peers:
             self.peers[name].closed = True
-        peer = self.peers[name] = FakePeer(name, listener)
+        return self._place(name, FakePeer(name, listener, sends="silent" not in offer, label=name)), text
+
+    def open_publisher(
+        self, name: str, source: MediaSource, offer: str, listener: PeerListener
+    ) -> tuple[FakePeer, str]:
+        assert not self.closed
+        text = answer(offer)
+        label = f"{name}/{source}"
+        if label in self.peers:
+            self.peers[label].closed = True
+        return self._place(label, FakePeer(name, listener, sends="silent" not in offer, label=label)), text
+
+    def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[FakePeer, str]:
+        assert not self.closed
+        of = f"{feeds[0].name}/{feeds[0].source}"
+        peer = FakePeer(name, listener, sends=False, label=f"{name}<{of}", feeds=tuple(feeds))
+        return self._place(peer.label, peer), " ".join(["offer of", of, *(feed.kind for feed in feeds)])
+
+    def _place(self, label: str, peer: FakePeer) -> FakePeer:
+        self.peers[label] = peer
         self.all_peers.append(peer)
-        return peer, text
+        return peer
 
     def close(self) -> None:
         self.closed = True
@@ -121,7 +156,7 @@ class FakeEngine:
         return next(room.peers[name] for room in reversed(self.rooms) if name in room.peers)
 
     def open_peers(self) -> list[str]:
-        return sorted(peer.name for room in self.rooms for peer in room.all_peers if not peer.closed)
+        return sorted(peer.label for room in self.rooms for peer in room.all_peers if not peer.closed)
 
 
 # --- the store -------------------------------------------------------------------------------------------------------
@@ -272,3 +307,95 @@ class FakeSocket:
     async def close(self, code: int, reason: str = "") -> None:
         await trio.lowlevel.checkpoint()
         self.closed = code
+
+
+# --- licences --------------------------------------------------------------------------------------------------------
+
+
+def licence(id: str, cp_code: str, **changes: object) -> Licence:
+    whole = Licence(id, "trial", cp_code, room_limit=None, max_users=None, enabled=True)
+    return evolve(whole, **changes)  # type: ignore[arg-type]
+
+
+@define(eq=False)
+class FakeLicences:
+    """A licence's key is "key of <cpCode>". What is asked is answered as it was when it was asked."""
+
+    licences: dict[str, Licence] = field(factory=dict)
+    look_up_s: float = 0.0
+    fault: Exception | None = None
+    _grants: dict[str, AccessGrant] = field(factory=dict)
+
+    def add(self, licence: Licence) -> None:
+        self.licences[licence.id] = licence
+
+    def mint(
+        self, licence: str, *, is_owner: bool = False, user_name: str | None = None, room_name: str | None = None
+    ) -> str:
+        """An access token of the licence of this id."""
+        token = f"access {len(self._grants)}"
+        self._grants[token] = AccessGrant(self.licences[licence], is_owner, user_name, room_name)
+        return token
+
+    async def by_key(self, cp_code: str, auth_key: str) -> Licence | None:
+        found = [licence for licence in self.licences.values() if licence.enabled and licence.cp_code == cp_code]
+        await self._look_up()
+        return found[0] if found and auth_key == f"key of {cp_code}" else None
+
+    async def by_access_token(self, token: str, origin: str | None) -> AccessGrant:
+        grant = self._grants.get(token)
+        now = None if grant is None else self.licences[grant.licence.id]
+        await self._look_up()
+        if grant is None or now is None or (now.domain.startswith("https://") and now.domain != origin):
+            raise AccessRefused("forged, expired, or of another page")
+        if not now.enabled:
+            raise AccessForbidden("the licence is disabled")
+        return evolve(grant, licence=now)
+
+    async def licence(self, id: str) -> Licence | None:
+        found = self.licences.get(id)
+        await self._look_up()
+        return found
+
+    async def _look_up(self) -> None:
+        await trio.sleep(self.look_up_s)
+        if self.fault is not None:
+            raise self.fault
+
+
+@define(eq=False)
+class FakeLicenceRooms:
+    """What is forgotten is gone when somebody asks whether it is kept, not before: a crash may come first."""
+
+    rooms: dict[str, LicenceRoom] = field(factory=dict)
+    keep_s: float = 0.0
+    """How long anything takes to be in the store."""
+    fault: Exception | None = None
+    _forgotten: set[str] = field(factory=set)
+
+    async def all(self) -> Sequence[LicenceRoom]:
+        await trio.lowlevel.checkpoint()
+        return list(self.rooms.values())
+
+    async def keep(self, room: LicenceRoom) -> None:
+        await self._write()
+        if room.uuid not in self._forgotten:
+            self.rooms[room.uuid] = room
+
+    def forget(self, uuid: str) -> None:
+        self._forgotten.add(uuid)
+
+    async def kept(self) -> None:
+        gone = set(self._forgotten)
+        await self._write()
+        for uuid in gone:
+            self.rooms.pop(uuid, None)
+
+    async def _write(self) -> None:
+        await trio.sleep(self.keep_s)
+        if self.fault is not None:
+            raise self.fault
+
+    def after_crash(self) -> "FakeLicenceRooms":
+        """What another server finds in the store."""
+        return FakeLicenceRooms(dict(self.rooms))

@@ -46,7 +46,19 @@ import trio
 import trio.testing
 
 from signalling import LiveRoom, RoomApiSettings, Rooms, serve_connection
-from tests.signalling.fakes import Diary, FakeDirectory, FakeEngine, FakeSocket, FakeTokens, listed, room
+from signalling.session import DialectName
+from signalling.settings import KpointSettings
+from tests.signalling.fakes import (
+    Diary,
+    FakeDirectory,
+    FakeEngine,
+    FakeLicenceRooms,
+    FakeLicences,
+    FakeSocket,
+    FakeTokens,
+    listed,
+    room,
+)
 
 OPEN = "11111111-1111-4111-8111-111111111111"
 LISTED = "22222222-2222-4222-8222-222222222222"
@@ -77,6 +89,8 @@ PUBLIC_DEFAULTS = {
 class Client:
     """The client's end of one socket."""
 
+    dialect: DialectName = "room_api"
+
     def __init__(self, name: str, remote: str) -> None:
         self.name = name
         self.call_id = name.partition("/")[0]
@@ -106,12 +120,16 @@ class Client:
 
 
 class Stage:
-    def __init__(self, nursery: trio.Nursery, settings: RoomApiSettings) -> None:
+    def __init__(self, nursery: trio.Nursery, settings: RoomApiSettings, kpoint: KpointSettings) -> None:
         self.engine = FakeEngine()
         self.directory = FakeDirectory()
         self.tokens = FakeTokens()
+        self.licences = FakeLicences()
+        self.licence_rooms = FakeLicenceRooms()
         self.diary = Diary()
-        self.rooms = Rooms(self.engine, self.directory, self.tokens, settings, [self.diary])
+        self.settings = settings
+        self.kpoint = kpoint
+        self.rooms = self._new_rooms()
         self.clients: dict[str, Client] = {}
         self.proofs: dict[str, str] = {}
         self.names: dict[str, Any] = dict(PLACES)
@@ -125,15 +143,33 @@ class Stage:
         for extension, name in enumerate(("anna", "bob", "carl"), 1001):
             self.directory.add_user(name, name.title(), str(extension))
 
+    def _new_rooms(self) -> Rooms:
+        return Rooms(
+            self.engine,
+            self.directory,
+            self.tokens,
+            self.settings,
+            [self.diary],
+            licences=self.licences,
+            licence_rooms=self.licence_rooms,
+            kpoint=self.kpoint,
+        )
+
+    def _new_client(self, name: str, remote: str) -> Client:
+        return Client(name, remote)
+
+    async def start(self) -> None:
+        await self._nursery.start(self.rooms.run)
+
     def client(self, name: str, remote: str = "192.0.2.1") -> Client:
         if name not in self.clients:
-            client = self.clients[name] = Client(name, remote)
+            client = self.clients[name] = self._new_client(name, remote)
             self._nursery.start_soon(self._serve, client)
         return self.clients[name]
 
     async def _serve(self, client: Client) -> None:
         with client.handler:
-            await serve_connection(client.socket, "room_api", self.rooms, client.remote)
+            await serve_connection(client.socket, client.dialect, self.rooms, client.remote)
         client.served = False
 
     async def settle(self) -> None:
@@ -248,7 +284,7 @@ class Stage:
         changes: dict[str, Any] = {}
         for word in words:
             key, _, value = word.partition("=")
-            changes[key] = listed(**{value: False}) if key == "members" else _value(value)
+            changes[key] = listed(**{value: False}) if key == "members" else json_value(value)
         self.directory.add_room(attrs.evolve(self.directory.rooms[place], **changes))
 
     def _hear_from_media(self, words: list[str]) -> None:
@@ -296,7 +332,7 @@ class Stage:
                 case "auth_token" if value in self.proofs:
                     params[key] = self.proofs[value]
                 case _:
-                    params[key] = self.names[value] if value in self.names else _value(value)
+                    params[key] = self.names[value] if value in self.names else json_value(value)
         return params
 
     def _expect(self, client: Client, words: list[str]) -> None:
@@ -347,7 +383,7 @@ class Stage:
         if word.startswith("?"):
             self.names[word[1:]] = actual
             return actual
-        return self.names[word] if word in self.names else _value(word)
+        return self.names[word] if word in self.names else json_value(word)
 
     def _entry(self, entry: str, actual: str) -> str:
         first, mark, rest = entry.partition(":?")
@@ -372,8 +408,9 @@ def _spelt(entry: dict[str, Any]) -> str:
     raise AssertionError(f"no list has such entries: {entry}")
 
 
-def _value(word: str) -> Any:
-    if word in ("true", "false", "null") or re.fullmatch(r"-?\d+", word):
+def json_value(word: str) -> Any:
+    """A word that looks like JSON, or the text that it is."""
+    if word in ("true", "false", "null") or re.fullmatch(r"-?\d+(\.\d+)?|[\[{\"].*", word, re.DOTALL):
         return json.loads(word)
     return word
 
@@ -392,7 +429,7 @@ def credentials(name: str) -> dict[str, str]:
 @asynccontextmanager
 async def open_stage(settings: RoomApiSettings | None = None) -> Any:
     async with trio.open_nursery() as nursery:
-        stage = Stage(nursery, settings or RoomApiSettings())
-        await nursery.start(stage.rooms.run)
+        stage = Stage(nursery, settings or RoomApiSettings(), KpointSettings())
+        await stage.start()
         yield stage
         nursery.cancel_scope.cancel()

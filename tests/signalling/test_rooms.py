@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 from sfu.wanted import VideoAllocation
 from signalling.dialects import room_api
@@ -20,10 +21,14 @@ from signalling.room.events import (
     PartyRejected,
     PartyWaiting,
     PartyWithdrew,
+    ProfileChanged,
+    Published,
     Reacted,
     RoomEmptied,
+    Unpublished,
     Word,
 )
+from signalling.room.member import PublishedFeed
 from tests.signalling.fakes import room
 from tests.signalling.stage import LISTED, NOWHERE, OPEN, Stage, credentials
 
@@ -157,9 +162,13 @@ async def test_observers_hear_everything_in_order(stage: Stage) -> None:
         wait 10.1
         """)
     (joined,) = [seen.event.member for seen in stage.diary.events if isinstance(seen.event, MemberJoined)]
+    sends = evolve(joined, publishing=True)
     assert [seen.event for seen in stage.diary.events] == [
         MemberJoined(joined),
+        Published(PublishedFeed(sends, "camera")),
         MuteChanged("anna", "video", True),
+        ProfileChanged(evolve(sends, video_muted=True)),
+        Unpublished("anna", "camera"),
         MemberLeft("anna", "lost"),
         RoomEmptied(),
     ]
@@ -200,7 +209,7 @@ async def test_observers_hear_of_the_door_and_of_invitations(stage: Stage) -> No
         media rate anna 500000
         anna <- member_available_rate ...
         """)
-    _, *events = [seen.event for seen in stage.diary.events]
+    _, _, *events = [seen.event for seen in stage.diary.events]  # the first two: anna has come, and sends
     (nora, zed, carl) = [event.party for event in events if isinstance(event, PartyWaiting)]
     # Levels and rates are no history.
     assert events == [
@@ -221,16 +230,16 @@ async def test_a_notification_is_put_into_words_once(stage: Stage, monkeypatch: 
     encoded: list[Word] = []
     words = room_api.notification
 
-    def counting(word: Word) -> str | None:
+    def counting(word: Word, room: str) -> str | None:
         encoded.append(word)
-        return words(word)
+        return words(word, room)
 
     monkeypatch.setattr(room_api, "notification", counting)
     await stage.play(
         "member0 => mute_audio\n"
         + "\n".join(f"member{number} <- member_mute_audio member=member0 by_admin=false" for number in range(1, 20))
     )
-    assert [MuteChanged("member0", "audio", True)] == encoded
+    assert [MuteChanged, ProfileChanged] == [type(word) for word in encoded]
 
 
 async def test_ending_a_room_that_does_not_live(stage: Stage) -> None:

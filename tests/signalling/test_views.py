@@ -9,12 +9,12 @@ whom they were told of, and of nobody who waits no longer.
 import json
 from typing import Any
 
-import attrs
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from signalling.dialects.room_api.people import PUBLIC
 from signalling.room.member import Member
 from tests.signalling.stage import LISTED, PUBLIC_DEFAULTS, Client, Stage, credentials, open_stage
 
@@ -179,7 +179,7 @@ class Viewer:
 
 
 def public(member: Member) -> dict[str, Any]:
-    return PUBLIC_DEFAULTS | attrs.asdict(member) | {"stream": member.id}
+    return PUBLIC_DEFAULTS | {name: getattr(member, name) for name in PUBLIC} | {"stream": member.id}
 
 
 def check(stage: Stage, viewers: list[Viewer]) -> None:

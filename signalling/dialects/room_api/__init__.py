@@ -5,12 +5,12 @@
     text  < notifications.notification              < Word
 
 Pure and without state. `read` takes the envelope apart, `request` the parameters; they are two steps because the id has
-to be known for the refusal of a bad parameter. What a request means, and whether it is allowed now, is party.py's.
+to be known for the refusal of a bad parameter. What a request means, and whether it is allowed now, is parties/room_api.py's.
 """
 
 from typing import Final
 
-from signalling.dialects.room_api.envelope import ERROR_CODES, Call, Unreadable, error, internal_error, read
+from signalling.dialects.room_api.envelope import ERROR_CODES, Call, error, internal_error, read
 from signalling.dialects.room_api.notifications import notification
 from signalling.dialects.room_api.requests import (
     AllowMember,
@@ -19,6 +19,7 @@ from signalling.dialects.room_api.requests import (
     CreateTempRoom,
     Credentials,
     Device,
+    EnterByAccess,
     GetRoomMembers,
     GetWaitingMembers,
     InviteExtens,
@@ -58,7 +59,11 @@ from signalling.dialects.room_api.results import (
 
 NAME: Final = "room_api"
 
+BINARY_REPLY: Final = None
+"""A binary frame closes the socket."""
+
 __all__ = [
+    "BINARY_REPLY",
     "ERROR_CODES",
     "NAME",
     "AllowMember",
@@ -70,6 +75,7 @@ __all__ = [
     "Credentials",
     "Device",
     "Done",
+    "EnterByAccess",
     "GetRoomMembers",
     "GetWaitingMembers",
     "InviteExtens",
@@ -97,7 +103,6 @@ __all__ = [
     "SubscribeRoom",
     "Subscribed",
     "TempRoomCreated",
-    "Unreadable",
     "WaitingList",
     "WatchRoom",
     "error",

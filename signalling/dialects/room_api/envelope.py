@@ -1,15 +1,16 @@
 """The frame around requests and replies: id, method, params, and what is said about a message that cannot be read.
 
-Contract room-api, 3 and 3.1. A message without an id is never answered, which is the session's to see to.
+Contract room-api, 3 and 3.1. A message without an id is carried out and never answered: there is no
+text for that.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
 
+from signalling.dialects.json_text import Unreadable, read_json
 from signalling.room.errors import (
     BadRequest,
     CallInUse,
@@ -43,7 +44,10 @@ ERROR_CODES: Mapping[type[RoomError], int] = {
     NoCodec: 488,
     Draining: 503,
     UnknownMethod: -32601,
+    RoomError: INTERNAL_ERROR,
 }
+"""A class that is not here has the code of the nearest one above it. RoomError itself is for what only other dialects'
+sockets are refused for: that this one would be is our own fault."""
 
 Id = str | int | float
 
@@ -59,19 +63,11 @@ class Call:
     params: Mapping[str, Any] = field(repr=False)
 
 
-class Unreadable(Exception):
-    """The text is no message of this protocol; `reply` is the answer."""
-
-    def __init__(self, reply: str) -> None:
-        super().__init__(reply)
-        self.reply = reply
-
-
 def read(text: str) -> Call:
     """Raises Unreadable."""
     try:
-        message = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
-    except (ValueError, RecursionError):
+        message = read_json(text)
+    except ValueError:
         raise Unreadable(_error(None, False, PARSE_ERROR, "this is not JSON")) from None
     if not isinstance(message, dict):
         raise Unreadable(_error(None, False, INVALID_REQUEST, "a message is an object"))
@@ -90,36 +86,39 @@ def read(text: str) -> Call:
     return Call(id, has_jsonrpc, method, params)
 
 
-def error(call: Call | None, reason: RoomError) -> str:
+def error(call: Call | None, reason: RoomError) -> str | None:
     """The refusal of a call, or of a message that was not read and so has no id to name."""
     if call is None:
-        return _error(None, False, ERROR_CODES[type(reason)], str(reason))
-    return _error(call.id, call.has_jsonrpc, ERROR_CODES[type(reason)], str(reason))
+        return _error(None, False, _code(reason), str(reason))
+    return _answer(call, "error", _refusal(_code(reason), str(reason)))
 
 
-def internal_error(call: Call) -> str:
+def internal_error(call: Call) -> str | None:
     """Our own fault; the details are in the log."""
-    return _error(call.id, call.has_jsonrpc, INTERNAL_ERROR, "internal error")
+    return _answer(call, "error", _refusal(INTERNAL_ERROR, "internal error"))
 
 
-def reply(call: Call, value: str) -> str:
+def reply(call: Call, value: str) -> str | None:
     """The success of a call; `value` is the result as JSON."""
-    return _reply(call.id, call.has_jsonrpc, "result", value)
+    return _answer(call, "result", value)
+
+
+def _answer(call: Call, outcome: str, value: str) -> str | None:
+    return None if call.id is None else _reply(call.id, call.has_jsonrpc, outcome, value)
+
+
+def _code(reason: RoomError) -> int:
+    return next(ERROR_CODES[kind] for kind in type(reason).__mro__ if kind in ERROR_CODES)
 
 
 def _error(id: Id | None, has_jsonrpc: bool, code: int, message: str) -> str:
-    return _reply(id, has_jsonrpc, "error", json.dumps({"code": code, "message": message}))
+    return _reply(id, has_jsonrpc, "error", _refusal(code, message))
+
+
+def _refusal(code: int, message: str) -> str:
+    return json.dumps({"code": code, "message": message})
 
 
 def _reply(id: Id | None, has_jsonrpc: bool, outcome: str, value: str) -> str:
     version = '"jsonrpc": "2.0", ' if has_jsonrpc else ""
     return f'{{{version}"id": {json.dumps(id)}, "{outcome}": {value}}}'
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse_number(digits)
-
-
-def _refuse_number(digits: str) -> float:
-    raise ValueError(f"{digits} is no JSON number")

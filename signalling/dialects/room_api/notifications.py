@@ -10,10 +10,20 @@ from signalling.room.events import (
     ActiveSpeaker,
     AllocationsChanged,
     Allowed,
+    CandidateRelayed,
+    CanvasAsked,
+    CanvasSent,
     CompletedElsewhere,
+    DescriptionRelayed,
+    DocumentShown,
+    Drawn,
+    FeedsThere,
+    GroupMade,
     HandChanged,
+    Informed,
     InvitationRejected,
     Invited,
+    KickedOut,
     LevelChanged,
     MediaLost,
     MemberJoined,
@@ -23,18 +33,29 @@ from signalling.room.events import (
     PartyRejected,
     PartyWaiting,
     PartyWithdrew,
+    PermitChanged,
+    ProfileChanged,
+    Published,
     RateChanged,
     Reacted,
     Rejected,
+    RoomEdited,
     RoomEmptied,
+    Said,
     ScreenShareChanged,
     ServerDraining,
+    ShareStarted,
+    ShareStopped,
+    StreamSubscribed,
+    TakenOver,
+    TalkingChanged,
+    Unpublished,
     Word,
 )
 
 
-def notification(word: Word) -> str | None:
-    """None if this protocol has no words for it."""
+def notification(word: Word, room: str) -> str | None:
+    """None if this protocol has no words for it. A socket is told of one room, and is never told which."""
     match word:
         # At the door.
         case PartyWaiting(party):
@@ -65,8 +86,6 @@ def notification(word: Word) -> str | None:
             return _notification(f"member_{verb}_screen_share", member=member)
         case Reacted(member, reaction):
             return _notification("member_send_reaction", member=member, reaction=reaction)
-        case RoomEmptied():
-            return None
 
         # Media.
         case ActiveSpeaker(None):
@@ -92,6 +111,16 @@ def notification(word: Word) -> str | None:
 
         case ServerDraining(deadline):
             return _notification("server_draining", deadline=deadline.isoformat())
+
+        # What is told by other words, or to nobody here.
+        case ProfileChanged() | Published() | Unpublished() | ShareStarted() | ShareStopped() | FeedsThere():
+            return None
+        case DocumentShown() | Drawn() | CanvasAsked() | CanvasSent() | Said() | Informed():
+            return None
+        case DescriptionRelayed() | CandidateRelayed() | StreamSubscribed() | TalkingChanged():
+            return None
+        case RoomEdited() | PermitChanged() | KickedOut() | GroupMade() | TakenOver() | RoomEmptied():
+            return None
         case _:
             assert_never(word)
 

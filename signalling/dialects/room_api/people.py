@@ -4,16 +4,29 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
-from attrs import asdict
-
 from sfu.negotiation import stream_id
 from signalling.room.member import Member, WaitingParty
+
+PUBLIC = (
+    "id",
+    "user",
+    "name",
+    "is_admin",
+    "hand_raised",
+    "screen_share",
+    "audio_muted",
+    "video_muted",
+    "audio_muted_by_admin",
+    "video_muted_by_admin",
+    "is_sip",
+)
+"""What of a Member this protocol shows, by the same names."""
 
 
 # A crowd that joins within a second reads each member's description as often as it has members.
 @lru_cache(maxsize=4096)
 def member_json(member: Member) -> str:
-    return json.dumps(asdict(member) | {"stream": stream_id(member.id)})
+    return json.dumps({name: getattr(member, name) for name in PUBLIC} | {"stream": stream_id(member.id)})
 
 
 def members_json(members: Sequence[Member]) -> str:

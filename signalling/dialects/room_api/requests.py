@@ -1,7 +1,7 @@
 """What a client may ask for: every method's parameters, read and checked (contract room-api, 5.1 to 5.3 and 7.7).
 
 Unknown fields are ignored, null stands for an absent optional one, an empty string for a missing required one. Whether
-the client may ask for it now, and whether whoever it names exists, is party.py's to find out.
+the client may ask for it now, and whether whoever it names exists, is parties/room_api.py's to find out.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from sfu.wanted import Wanted
+from signalling.dialects.json_text import is_clean
 from signalling.dialects.room_api.envelope import Call
 from signalling.limits import (
     CALL_ID_CHARS,
@@ -50,6 +51,18 @@ class Authenticate:
     display_name: str | None
     room_password: str | None = field(repr=False)
     credentials: Credentials | None
+
+
+@frozen
+class EnterByAccess:
+    """`authenticate` with an s-connector access token, to the room of its licence that has this name."""
+
+    room: str
+    call_id: str
+    display_name: str | None
+    access_token: str = field(repr=False)
+    origin: str | None
+    """Of the page that embeds the call."""
 
 
 @frozen
@@ -187,6 +200,7 @@ class SendReaction:
 
 Request = (
     Authenticate
+    | EnterByAccess
     | Remind
     | AllowMember
     | RejectMember
@@ -243,7 +257,7 @@ class _Params:
         value = self._values.get(name)
         if value is None:
             return None
-        if not isinstance(value, str) or not _is_clean(value):
+        if not isinstance(value, str) or not is_clean(value):
             raise BadRequest(f"{name} is no text")
         if longest is not None and len(value) > longest:
             raise BadRequest(f"{name} is longer than {longest}")
@@ -305,18 +319,18 @@ class _Params:
         return credentials
 
 
-def _is_clean(text: str) -> bool:
-    """No database and no C library takes a NUL inside a text; half of a surrogate pair, which JSON can write, is none."""
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False
-
-
 # --- method by method ------------------------------------------------------------------------------------------------
 
 
-def _authenticate(params: _Params) -> Authenticate:
+def _authenticate(params: _Params) -> Authenticate | EnterByAccess:
+    if params.has("access_token"):
+        return EnterByAccess(
+            room=params.text("room", NAME_CHARS),
+            call_id=params.call_id("call_id"),
+            display_name=params.optional_text("display_name", NAME_CHARS),
+            access_token=params.text("access_token", TOKEN_CHARS),
+            origin=params.optional_text("origin", NAME_CHARS),
+        )
     return Authenticate(
         room=params.text("room", NAME_CHARS),
         call_id=params.call_id("call_id"),

@@ -103,7 +103,7 @@ Result = (
 )
 
 
-def result(call: Call, value: Result) -> str:
+def result(call: Call, value: Result) -> str | None:
     return reply(call, _encode(value))
 
 

@@ -13,10 +13,20 @@ from signalling.room.events import (
     ActiveSpeaker,
     AllocationsChanged,
     Allowed,
+    CandidateRelayed,
+    CanvasAsked,
+    CanvasSent,
     CompletedElsewhere,
+    DescriptionRelayed,
+    DocumentShown,
+    Drawn,
+    FeedsThere,
+    GroupMade,
     HandChanged,
+    Informed,
     InvitationRejected,
     Invited,
+    KickedOut,
     LevelChanged,
     MediaLost,
     MemberJoined,
@@ -26,15 +36,26 @@ from signalling.room.events import (
     PartyRejected,
     PartyWaiting,
     PartyWithdrew,
+    PermitChanged,
+    ProfileChanged,
+    Published,
     RateChanged,
     Reacted,
     Rejected,
+    RoomEdited,
     RoomEmptied,
+    Said,
     ScreenShareChanged,
     ServerDraining,
+    ShareStarted,
+    ShareStopped,
+    StreamSubscribed,
+    TakenOver,
+    TalkingChanged,
+    Unpublished,
     Word,
 )
-from signalling.room.member import Member, WaitingParty
+from signalling.room.member import Charter, Member, Permit, PublishedFeed, WaitingParty
 
 STRANGER = WaitingParty("c-nora", "Nora", None, is_listed=False)
 UNINVITED = evolve(STRANGER, user="8a41")
@@ -52,6 +73,11 @@ BOB = Member(
     audio_muted_by_admin=False,
     video_muted_by_admin=True,
     is_sip=False,
+    # Shown by KPOINT only.
+    device="phone",
+    is_host=True,
+    publishing=True,
+    permit=Permit(draw=False),
 )
 
 WORDS: list[tuple[Word, str, dict[str, Any]]] = [
@@ -139,27 +165,55 @@ WORDS: list[tuple[Word, str, dict[str, Any]]] = [
     ),
 ]
 
+NO_WORDS: list[Word] = [
+    ProfileChanged(BOB),
+    Published(PublishedFeed(BOB, "camera")),
+    Unpublished("c-bob", "screen"),
+    FeedsThere((PublishedFeed(BOB, "camera"),)),
+    ShareStarted("c-bob", "whiteboard"),
+    ShareStopped("c-bob", "c-bob"),
+    DocumentShown("c-bob", "https://example/1.png"),
+    Drawn("c-bob", {"tool": "pen"}),
+    CanvasAsked("c-bob", "c-anna"),
+    CanvasSent("c-bob", "c-anna", "data:"),
+    Said("c-bob", "hello"),
+    Informed("c-bob", {}),
+    DescriptionRelayed("c-bob", "c-anna", "camera", False, "v=0"),
+    CandidateRelayed("c-bob", "c-anna", None, "pub", "camera"),
+    StreamSubscribed("c-bob", "c-anna", "camera"),
+    TalkingChanged("c-bob", True),
+    RoomEdited(Charter()),
+    PermitChanged(BOB),
+    KickedOut("c-bob", "c-anna"),
+    GroupMade("c-anna", "r1"),
+    TakenOver("c-bob"),
+    RoomEmptied(),
+]
+
 
 @pytest.mark.parametrize(("word", "method", "params"), WORDS)
 def test_each_notification(word: Word, method: str, params: dict[str, Any]) -> None:
-    text = room_api.notification(word)
+    text = room_api.notification(word, "a room's name")
     assert text is not None
     assert json.loads(text) == {"method": method, "params": params}
     assert text.isascii()
 
 
-def test_an_empty_room_has_nobody_to_tell() -> None:
-    assert room_api.notification(RoomEmptied()) is None
+@pytest.mark.parametrize("word", NO_WORDS, ids=lambda word: type(word).__name__)
+def test_what_other_protocols_tell_or_nobody(word: Word) -> None:
+    assert room_api.notification(word, "a room's name") is None
 
 
 def test_every_word_is_in_this_file() -> None:
-    assert {type(word) for word, _, _ in WORDS} | {RoomEmptied} == set(get_args(Word))
+    spoken, unspoken = {type(word) for word, _, _ in WORDS}, {type(word) for word in NO_WORDS}
+    assert spoken | unspoken == set(get_args(Word))
+    assert not spoken & unspoken
 
 
 @pytest.mark.parametrize("id", ["c-anna", "a" * 64, "a" * 65, "3848@192.0.2.1", "a:b"])
 def test_a_stream_is_named_by_its_member_where_that_is_legal(id: str) -> None:
     """Section 11, `msid`: at most 64 token characters (RFC 8830), else a hash of 43."""
-    text = room_api.notification(MemberJoined(evolve(BOB, id=id)))
+    text = room_api.notification(MemberJoined(evolve(BOB, id=id)), "")
     assert text is not None
     stream = json.loads(text)["params"]["stream"]
     assert (stream == id) == (id in ("c-anna", "a" * 64))

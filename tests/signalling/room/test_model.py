@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from attrs import evolve
 
 from signalling.limits import (
     LEVEL_INTERVAL_S,
@@ -15,9 +14,10 @@ from signalling.limits import (
 from signalling.room.commands import (
     Allow,
     Command,
+    Drop,
+    EditProfile,
     End,
     Hear,
-    Join,
     Knock,
     Leave,
     LoseMedia,
@@ -34,10 +34,9 @@ from signalling.room.commands import (
     StillWaiting,
     Withdraw,
 )
-from signalling.room.errors import CallInUse, Forbidden, NotFound, RoomError, TooMany, WrongState
+from signalling.room.errors import CallInUse, Forbidden, NoSuchTarget, NotFound, RoomError, TooMany, WrongState
 from signalling.room.events import (
     ActiveSpeaker,
-    Event,
     HandChanged,
     LevelChanged,
     MediaLost,
@@ -48,35 +47,22 @@ from signalling.room.events import (
     PartyRejected,
     PartyWaiting,
     PartyWithdrew,
+    ProfileChanged,
     Reacted,
     RoomEmptied,
     ScreenShareChanged,
+    ShareStopped,
+    Unpublished,
 )
 from signalling.room.member import Member, WaitingParty
-from signalling.room.model import Room
-
-GRACE_S = 10.0
-
-
-def join(member: str, **changes: object) -> Join:
-    return evolve(Join(member, None, member.title(), False, f"token of {member}"), **changes)  # type: ignore[arg-type]
+from tests.signalling.room.stories import Refusal, Steps, assert_refused, follow, inside, join, room_after
 
 
 def party(id: str, name: str | None = None) -> WaitingParty:
     return WaitingParty(id, name or id.title(), user=None, is_listed=False)
 
 
-def room_after(*commands: Command) -> Room:
-    room = Room(GRACE_S)
-    for command in commands:
-        room.apply(command, 0)
-    return room
-
-
 A, B, ADMIN, W, V = join("a"), join("b"), join("admin", is_admin=True), Knock(party("w")), Knock(party("v"))
-
-Steps = Sequence[tuple[float, Command | None, Sequence[Event]]]
-"""What happens at which time (nothing: time has passed), and what comes of it."""
 
 AT_THE_DOOR: dict[str, tuple[Sequence[Command], Steps]] = {
     "somebody knocks": ([A], [(1, W, [PartyWaiting(party("w"), reminder=False)])]),
@@ -138,37 +124,82 @@ INSIDE: dict[str, tuple[Sequence[Command], Steps]] = {
     "each flag is told when it changes, and only then": (
         [A],
         [
-            (1, Mute("a", "audio", True), [MuteChanged("a", "audio", True)]),
+            (1, Mute("a", "audio", True), [
+                MuteChanged("a", "audio", True), ProfileChanged(inside("a", audio_muted=True))
+            ]),
             (1, Mute("a", "audio", True), []),
-            (1, Mute("a", "video", True), [MuteChanged("a", "video", True)]),
-            (1, Mute("a", "audio", False), [MuteChanged("a", "audio", False)]),
+            (1, Mute("a", "video", True), [
+                MuteChanged("a", "video", True), ProfileChanged(inside("a", audio_muted=True, video_muted=True))
+            ]),
+            (1, Mute("a", "audio", False), [
+                MuteChanged("a", "audio", False), ProfileChanged(inside("a", video_muted=True))
+            ]),
             (1, Mute("a", "audio", False), []),
             (1, RaiseHand("a", True), [HandChanged("a", True)]),
             (1, RaiseHand("a", True), []),
             (1, RaiseHand("a", False), [HandChanged("a", False)]),
             (1, RaiseHand("a", False), []),
-            (1, ShareScreen("a", True), [ScreenShareChanged("a", True)]),
-            (1, ShareScreen("a", True), []),
-            (1, ShareScreen("a", False), [ScreenShareChanged("a", False)]),
-            (1, ShareScreen("a", False), []),
         ],
     ),
     "a reaction is no flag": ([A], 2 * [(1, React("a", "👏"), [Reacted("a", "👏")])]),
     "an admin mutes, whatever the member says of itself": (
         [A, ADMIN],
         [
-            (1, MuteMember("admin", "a", "audio", True), [MuteChanged("a", "audio", True, by_admin=True)]),
-            (1, Mute("a", "audio", True), [MuteChanged("a", "audio", True)]),
-            (1, Mute("a", "audio", False), [MuteChanged("a", "audio", False)]),
-            (1, MuteMember("admin", "a", "video", True), [MuteChanged("a", "video", True, by_admin=True)]),
-            (1, MuteMember("admin", "a", "audio", False), [MuteChanged("a", "audio", False, by_admin=True)]),
+            (1, MuteMember("admin", "a", "audio", True), [
+                MuteChanged("a", "audio", True, by_admin=True),
+                ProfileChanged(inside("a", audio_muted_by_admin=True), by_admin=True),
+            ]),
+            (1, Mute("a", "audio", True), [
+                MuteChanged("a", "audio", True), ProfileChanged(inside("a", audio_muted_by_admin=True, audio_muted=True))
+            ]),
+            (1, Mute("a", "audio", False), [
+                MuteChanged("a", "audio", False), ProfileChanged(inside("a", audio_muted_by_admin=True))
+            ]),
+            (1, MuteMember("admin", "a", "video", True), [
+                MuteChanged("a", "video", True, by_admin=True),
+                ProfileChanged(inside("a", audio_muted_by_admin=True, video_muted_by_admin=True), by_admin=True),
+            ]),
+            (1, MuteMember("admin", "a", "audio", False), [
+                MuteChanged("a", "audio", False, by_admin=True),
+                ProfileChanged(inside("a", video_muted_by_admin=True), by_admin=True),
+            ]),
+        ],
+    ),
+    "what a member says of itself, in one go: each flag that changes, then all of it": (
+        [A, B],
+        [
+            (1, EditProfile("a", name="Ada", audio_muted=True, video_muted=True), [
+                MuteChanged("a", "audio", True),
+                MuteChanged("a", "video", True),
+                ProfileChanged(inside("a", name="Ada", audio_muted=True, video_muted=True)),
+            ]),
+            (2, EditProfile("a", audio_muted=False, video_muted=True), [
+                MuteChanged("a", "audio", False), ProfileChanged(inside("a", name="Ada", video_muted=True)),
+            ]),
+        ],
+    ),
+    "and again, though nothing is new": (
+        [A],
+        2 * [(1, EditProfile("a", name="A", audio_muted=False), [ProfileChanged(inside("a"))])],
+    ),
+    "to everybody, to one, or to nobody; it is so either way": (
+        [A, B],
+        [
+            (1, EditProfile("a", name="Ada", broadcast=False), [ProfileChanged(inside("a", name="Ada"), broadcast=False)]),
+            (2, EditProfile("a", video_muted=True, target="b"), [
+                MuteChanged("a", "video", True),
+                ProfileChanged(inside("a", name="Ada", video_muted=True), target="b"),
+            ]),
         ],
     ),
     "an admin removes": ([A, ADMIN], [(1, Remove("admin", "a"), [MemberLeft("a", "removed")])]),
     "an admin removes and mutes itself": (
         [ADMIN],
         [
-            (1, MuteMember("admin", "admin", "video", True), [MuteChanged("admin", "video", True, by_admin=True)]),
+            (1, MuteMember("admin", "admin", "video", True), [
+                MuteChanged("admin", "video", True, by_admin=True),
+                ProfileChanged(inside("admin", is_admin=True, video_muted_by_admin=True), by_admin=True),
+            ]),
             (1, Remove("admin", "admin"), [MemberLeft("admin", "removed"), RoomEmptied()]),
         ],
     ),
@@ -181,6 +212,14 @@ INSIDE: dict[str, tuple[Sequence[Command], Steps]] = {
             (1, End(), []),
         ],
     ),
+    "the end by somebody, quietly": (
+        [A, B],
+        [
+            (1, End("a", quiet=True), [
+                MemberLeft("a", "ended", "a", quiet=True), MemberLeft("b", "ended", "a", quiet=True), RoomEmptied()
+            ]),
+        ],
+    ),
     "the end of a room where somebody only waits": ([W], [(1, End(), [PartyRejected("w")])]),
 }  # fmt: skip
 
@@ -190,13 +229,36 @@ AWAY: dict[str, tuple[Sequence[Command], Steps]] = {
         [
             (1, LoseSocket("a"), []),
             (10.9, None, []),
-            (10.9, join("a", name="Other", is_admin=True, video_muted=True), [MuteChanged("a", "video", True)]),
+            (10.9, join("a", name="Other", is_admin=True, video_muted=True), [
+                MuteChanged("a", "video", True), ProfileChanged(inside("a", video_muted=True))
+            ]),
             (99, None, []),
         ],
     ),
     "its hand stays up, what an admin decided stays, a new connection shares no screen": (
         [ADMIN, A, RaiseHand("a", True), ShareScreen("a", True), MuteMember("admin", "a", "audio", True)],
-        [(1, A, [ScreenShareChanged("a", False)]), (2, A, [])],
+        [
+            (1, A, [ShareStopped("a", by="a"), Unpublished("a", "screen"), ScreenShareChanged("a", False)]),
+            (2, A, []),
+            (3, RaiseHand("a", True), []),
+            (3, MuteMember("admin", "a", "audio", False), [
+                MuteChanged("a", "audio", False, by_admin=True), ProfileChanged(inside("a", hand_raised=True), by_admin=True)
+            ]),
+        ],
+    ),
+    "both flags said anew are one profile": (
+        [A],
+        [
+            (1, join("a", audio_muted=True, video_muted=True), [
+                MuteChanged("a", "audio", True),
+                MuteChanged("a", "video", True),
+                ProfileChanged(inside("a", audio_muted=True, video_muted=True)),
+            ]),
+        ],
+    ),
+    "who knows no way back leaves at once": (
+        [A, B, LoseMedia("a", "closed")],
+        [(1, Drop("a"), [MemberLeft("a", "lost")]), (99, None, [])],
     ),
     "a new socket is enough for who lost nothing else": (
         [A, B],
@@ -313,10 +375,14 @@ HEARD: dict[str, tuple[Sequence[Command], Steps]] = {
         [
             (1, Hear({"a": 90}), [LevelChanged("a", 90)]),
             (2, MuteMember("admin", "a", "audio", True), [
-                MuteChanged("a", "audio", True, by_admin=True), LevelChanged("a", 0)
+                MuteChanged("a", "audio", True, by_admin=True),
+                ProfileChanged(inside("a", audio_muted_by_admin=True), by_admin=True),
+                LevelChanged("a", 0),
             ]),
             (3, Hear({"a": 100}), []),
-            (4, MuteMember("admin", "a", "audio", False), [MuteChanged("a", "audio", False, by_admin=True)]),
+            (4, MuteMember("admin", "a", "audio", False), [
+                MuteChanged("a", "audio", False, by_admin=True), ProfileChanged(inside("a"), by_admin=True)
+            ]),
             (5, Hear({"a": 80}), [LevelChanged("a", 80)]),
         ],
     ),
@@ -324,7 +390,10 @@ HEARD: dict[str, tuple[Sequence[Command], Steps]] = {
         [A, ADMIN],
         [
             (1, Hear({"a": 90}), [LevelChanged("a", 90)]),
-            (1, MuteMember("admin", "a", "audio", True), [MuteChanged("a", "audio", True, by_admin=True)]),
+            (1, MuteMember("admin", "a", "audio", True), [
+                MuteChanged("a", "audio", True, by_admin=True),
+                ProfileChanged(inside("a", audio_muted_by_admin=True), by_admin=True),
+            ]),
             (1 + LEVEL_INTERVAL_S, None, [LevelChanged("a", 0)]),
         ],
     ),
@@ -332,8 +401,14 @@ HEARD: dict[str, tuple[Sequence[Command], Steps]] = {
         [A, ADMIN],
         [
             (1, Hear({"a": 90}), [LevelChanged("a", 90)]),
-            (2, MuteMember("admin", "a", "video", True), [MuteChanged("a", "video", True, by_admin=True)]),
-            (2, Mute("a", "audio", True), [MuteChanged("a", "audio", True)]),
+            (2, MuteMember("admin", "a", "video", True), [
+                MuteChanged("a", "video", True, by_admin=True),
+                ProfileChanged(inside("a", video_muted_by_admin=True), by_admin=True),
+            ]),
+            (2, Mute("a", "audio", True), [
+                MuteChanged("a", "audio", True),
+                ProfileChanged(inside("a", video_muted_by_admin=True, audio_muted=True)),
+            ]),
             (2, Hear({"a": 70}), [LevelChanged("a", 70)]),
         ],
     ),
@@ -344,14 +419,8 @@ STORIES = AT_THE_DOOR | INSIDE | AWAY | HEARD
 
 @pytest.mark.parametrize(("before", "steps"), STORIES.values(), ids=STORIES.keys())
 def test_steps(before: Sequence[Command], steps: Steps) -> None:
-    room = room_after(*before)
-    for now, command, expected in steps:
-        events = room.expire(now) if command is None else room.apply(command, now)
-        assert list(expected) == events, (now, command)
+    follow(room_after(*before), steps)
 
-
-Refusal = tuple[Sequence[Command], Command, type[RoomError]]
-"""What came before, what is refused, and how."""
 
 AT_THE_DOOR_REFUSED: list[Refusal] = [
     ([A], Knock(party("a")), CallInUse),
@@ -381,8 +450,10 @@ INSIDE_REFUSED: list[Refusal] = [
         React(who, "!"),
         LoseSocket(who),
         LoseMedia(who, "final"),
+        Drop(who),
+        EditProfile(who, name="X"),
     )
-]
+] + [([A, W], EditProfile("a", name="X", target=who), NoSuchTarget) for who in ("x", "w")]
 
 MODERATION_REFUSED: list[Refusal] = [
     # Whoever may not do it does not learn either whether there is such a member.
@@ -410,13 +481,7 @@ REFUSALS = AT_THE_DOOR_REFUSED + INSIDE_REFUSED + MODERATION_REFUSED
 
 @pytest.mark.parametrize(("before", "command", "refusal"), REFUSALS, ids=str)
 def test_a_refusal_changes_nothing(before: Sequence[Command], command: Command, refusal: type[RoomError]) -> None:
-    room = room_after(*before)
-    inside, waiting = room.members, room.waiting
-    for attempt in (room.check, lambda command: room.apply(command, 1)):
-        with pytest.raises(RoomError) as raised:
-            attempt(command)
-        assert raised.type is refusal
-    assert (inside, waiting, None) == (room.members, room.waiting, room.deadline)
+    assert_refused(room_after(*before), command, refusal)
 
 
 @pytest.mark.parametrize(

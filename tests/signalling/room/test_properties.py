@@ -5,39 +5,63 @@ import math
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signalling.limits import LEVEL_STEP
+from signalling.limits import LEVEL_STEP, TALKING_LEVEL
 from signalling.room.commands import (
     Allow,
+    AskCanvas,
     Command,
+    Draw,
+    Drop,
+    EditProfile,
+    EditRoom,
     End,
     Hear,
+    Inform,
     Join,
+    KickOut,
     Knock,
     Leave,
     LoseMedia,
     LoseSocket,
     Mute,
     MuteMember,
+    Publish,
     RaiseHand,
     React,
     Reject,
+    RelayCandidate,
+    RelayDescription,
     Remove,
     Return,
+    Say,
+    SendCanvas,
+    SetPermit,
     ShareScreen,
+    ShowDocument,
     Speak,
+    StartShare,
     StillWaiting,
+    StopShare,
     Withdraw,
 )
 from signalling.room.errors import RoomError
 from signalling.room.events import (
     ActiveSpeaker,
     AllocationsChanged,
+    CandidateRelayed,
+    CanvasAsked,
+    CanvasSent,
+    DescriptionRelayed,
+    DocumentShown,
+    Drawn,
     Event,
     HandChanged,
+    Informed,
     InvitationRejected,
+    KickedOut,
     LevelChanged,
     MediaLost,
     MemberJoined,
@@ -47,15 +71,27 @@ from signalling.room.events import (
     PartyRejected,
     PartyWaiting,
     PartyWithdrew,
+    PermitChanged,
+    ProfileChanged,
+    Published,
     RateChanged,
     Reacted,
+    RoomEdited,
     RoomEmptied,
+    Said,
     ScreenShareChanged,
+    ShareStarted,
+    ShareStopped,
+    StreamSubscribed,
+    TalkingChanged,
+    Unpublished,
 )
-from signalling.room.member import Member, WaitingParty
+from signalling.room.member import Charter, Member, PublishedFeed, Share, WaitingParty
 from signalling.room.model import Room
+from tests.signalling.room.stories import GRACE_S, state
 
-GRACE_S = 10.0
+EXAMPLES = 200
+"""More than usual: there are three kinds of stories."""
 
 # Few names, so that the same ones meet again and again. Capitals enter as admins.
 NAMES = st.sampled_from("abCD")
@@ -63,6 +99,10 @@ MOSTLY_ADMINS = st.sampled_from("CDCDCDa")
 KINDS = st.sampled_from(["audio", "video"])
 FLAGS = st.booleans()
 LEVELS = st.dictionaries(NAMES, st.integers(0, 127), min_size=1)
+SOURCES = st.sampled_from(["camera", "screen"])
+SHARES = st.sampled_from(["screen", "whiteboard", "document"])
+MOSTLY_THE_HOST = st.sampled_from("CCCCDa")
+DEEDS = st.dictionaries(st.sampled_from(["screen", "chat", "whiteboard", "draw", "document"]), FLAGS, min_size=1)
 
 
 def enter(name: str, token: str, audio_muted: bool, video_muted: bool) -> Join:
@@ -70,7 +110,9 @@ def enter(name: str, token: str, audio_muted: bool, video_muted: bool) -> Join:
 
 
 # How often each is drawn: so that there are mostly some inside, some at the door, and time for something to happen to them.
-WEIGHTS: list[tuple[int, st.SearchStrategy[Command]]] = [
+Weights = list[tuple[int, st.SearchStrategy[Command]]]
+
+COMING_AND_GOING: Weights = [
     (16, st.builds(enter, NAMES, st.sampled_from(["t"] * 9 + ["another"]), FLAGS, FLAGS)),
     (8, st.builds(Knock, st.builds(WaitingParty, NAMES, st.sampled_from(["Xi", "Yu"]), st.none(), FLAGS))),
     (4, st.builds(StillWaiting, NAMES)),
@@ -79,9 +121,12 @@ WEIGHTS: list[tuple[int, st.SearchStrategy[Command]]] = [
     (1, st.builds(Reject, NAMES)),
     (3, st.builds(Return, NAMES)),
     (2, st.builds(Leave, NAMES)),
+    (1, st.builds(Drop, NAMES)),
     (4, st.builds(Mute, NAMES, KINDS, FLAGS)),
     (3, st.builds(RaiseHand, NAMES, FLAGS)),
     (3, st.builds(ShareScreen, NAMES, FLAGS)),
+    (3, st.builds(Publish, NAMES, SOURCES)),
+    (2, st.builds(StartShare, NAMES, SHARES)),
     (1, st.builds(React, NAMES, st.just("!"))),
     (2, st.builds(Remove, MOSTLY_ADMINS, NAMES)),
     (6, st.builds(MuteMember, MOSTLY_ADMINS, NAMES, KINDS, FLAGS)),
@@ -89,14 +134,73 @@ WEIGHTS: list[tuple[int, st.SearchStrategy[Command]]] = [
     (4, st.builds(LoseMedia, NAMES, st.sampled_from(["closed", "closed", "fault", "final"]))),
     (4, st.builds(Speak, st.none() | NAMES)),
     (8, st.builds(Hear, LEVELS)),
-    (1, st.just(End())),
+    (1, st.builds(End, st.none() | NAMES, FLAGS)),
 ]
-COMMANDS = st.sampled_from([commands for weight, commands in WEIGHTS for _ in range(weight)]).flatmap(lambda them: them)
+
+# Among those who are inside already; one of them is the host of a licence's room.
+CROWD: list[tuple[float, Command]] = [(0.0, enter(name, "t", False, False)) for name in "Cab"]
+WHO = st.sampled_from("aaaaCCCbD")
+WHOM = st.sampled_from("CCCCaaabD")
+
+TOGETHER: Weights = [
+    (4, st.builds(enter, WHO, st.just("t"), FLAGS, FLAGS)),
+    (2, st.builds(Leave, WHO)),
+    (1, st.builds(Drop, WHO)),
+    (4, st.builds(Hear, LEVELS)),
+    (1, st.builds(MuteMember, MOSTLY_ADMINS, WHO, KINDS, FLAGS)),
+    (1, st.builds(Mute, WHO, KINDS, FLAGS)),
+    (3, st.builds(EditProfile, WHO, st.none() | st.just("X"), st.none() | FLAGS, st.none() | FLAGS, FLAGS)),
+    (1, st.builds(EditProfile, WHO, target=WHOM)),
+    (4, st.builds(ShareScreen, WHO, FLAGS)),
+    (6, st.builds(Publish, WHO, SOURCES, st.sampled_from([True, True, False]))),
+    (6, st.builds(StartShare, WHO, SHARES)),
+    (4, st.builds(ShowDocument, WHO, st.sampled_from(["page 1", "page 2"]))),
+    (3, st.builds(StopShare, WHO)),
+    (1, st.builds(Draw, WHO, st.just({"tool": "pen"})) | st.builds(Say, WHO, st.just("hello"))),
+    (1, st.builds(Inform, WHO, st.none()) | st.builds(AskCanvas, WHO, WHOM)),
+    (1, st.builds(SendCanvas, WHO, WHOM, st.just("data:"))),
+    (2, st.builds(EditRoom, MOSTLY_THE_HOST, st.none() | st.just("T"), st.none() | st.integers(0, 4), st.none() | WHO)),
+    (3, st.builds(SetPermit, MOSTLY_THE_HOST, WHO, DEEDS)),
+    (1, st.builds(KickOut, MOSTLY_THE_HOST, WHO)),
+]
+
+BETWEEN_THEMSELVES: Weights = [
+    (3, st.builds(enter, WHO, st.just("t"), FLAGS, FLAGS)),
+    (2, st.builds(Leave, WHO)),
+    (1, st.builds(Drop, WHO)),
+    (1, st.builds(Publish, WHO, SOURCES)),
+    (1, st.builds(ShareScreen, WHO, FLAGS)),
+    (3, st.builds(StartShare, WHO, SHARES)),
+    (1, st.builds(StopShare, WHO)),
+    (1, st.builds(EditRoom, MOSTLY_THE_HOST, host=WHO)),
+    (8, st.builds(RelayDescription, WHO, st.none() | WHOM, SOURCES, st.just(False), st.just("offer"))),
+    (8, st.builds(RelayDescription, WHOM, st.none() | WHO, SOURCES, st.just(True), st.just("answer"))),
+    (2, st.builds(RelayCandidate, WHO, WHOM, st.none(), st.just("pub"), SOURCES)),
+]
 PAUSES = st.sampled_from([0.0, 0.0, 0.0, 0.1, 0.1, 0.3, 0.3, 4.0, 4.0, 12.0])
-STORIES = st.integers(0, 30).flatmap(
-    lambda shortest: st.lists(st.tuples(PAUSES, COMMANDS), min_size=shortest, max_size=40)
+
+
+def stories(begun: list[tuple[float, Command]], weights: Weights) -> st.SearchStrategy[list[tuple[float, Command]]]:
+    drawn = st.sampled_from([commands for weight, commands in weights for _ in range(weight)])
+    step = st.tuples(PAUSES, drawn.flatmap(lambda commands: commands))
+    goes_on = st.integers(0, 30).flatmap(lambda shortest: st.lists(step, min_size=shortest, max_size=40))
+    return goes_on.map(lambda steps: begun + steps)
+
+
+HOST = Member("C", None, "as opened", is_admin=False, is_host=True)
+CAPACITIES = st.sampled_from([None, None, 3])
+LICENSED = st.builds(Charter, capacity=CAPACITIES, talking_noty=FLAGS, host=st.just(HOST))
+P2P = st.builds(Charter, kind=st.just("relay"), capacity=CAPACITIES, host=st.just(HOST))
+
+STORIES = (
+    st.tuples(st.just(Charter()) | LICENSED, stories([], COMING_AND_GOING))
+    | st.tuples(LICENSED, stories(CROWD, TOGETHER))
+    | st.tuples(P2P, stories(CROWD, BETWEEN_THEMSELVES))
 )
-"""What is done to the room, after which pause each."""
+"""What the room is, and what is done to it, after which pause each."""
+
+
+Story = tuple[Charter, list[tuple[float, Command]]]
 
 
 class View:
@@ -105,8 +209,13 @@ class View:
     It begins with an empty room and is compared with it after every step, so one that began later would be equal too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, charter: Charter) -> None:
+        self.charter = charter
         self.members: dict[str, Member] = {}
+        self.share: Share | None = None
+        self.sources: list[tuple[str, str]] = []
+        self.offers: set[tuple[str, str, str]] = set()
+        self.talking: set[str] = set()
         self.waiting: dict[str, WaitingParty] = {}
         self.speaker: str | None = None
         self.levels: dict[str, int] = {}
@@ -122,18 +231,74 @@ class View:
                 del self.waiting[id]
             case MemberJoined(member):
                 assert member.id not in self.members and member.id not in self.waiting
-                self.members[member.id] = member
-            case MemberLeft(id):
+                assert member.is_host == (self.charter.host is not None and self.charter.host.id == member.id)
+                self._know(member)
+            case MemberLeft(id, departure):
+                # What it sent has been said to be over; what it shared too, unless all is over.
+                assert id not in {member for member, _ in self.sources}
+                if departure == "ended" and self.share is not None and self.share.member == id:
+                    self.share = None
+                self._know(evolve(self.members[id], publishing=False, screen_share=False))
                 del self.members[id]
                 self.levels.pop(id, None)
+                self.talking.discard(id)
+                self.offers = {offer for offer in self.offers if id not in offer[:2]}
             case MuteChanged(id, kind, muted, by_admin):
                 self._flag(id, f"{kind}_muted_by_admin" if by_admin else f"{kind}_muted", muted)
             case HandChanged(id, raised):
                 self._flag(id, "hand_raised", raised)
             case ScreenShareChanged(id, sharing):
                 self._flag(id, "screen_share", sharing)
-            case Reacted(id) | MediaLost(id):
+            case Reacted(id) | MediaLost(id) | Drawn(id) | Said(id) | Informed(id) | KickedOut(id):
                 assert id in self.members
+            case ProfileChanged(member):
+                self._know(evolve(self.members[member.id], name=member.name))
+                assert self.members[member.id] == member
+            case Published(PublishedFeed(member, source)):
+                assert (member.id, source) not in self.sources and self.charter.kind == "media"
+                if source == "camera":
+                    self._flag(member.id, "publishing", True)
+                else:
+                    assert self.share == Share("screen", member.id)
+                assert self.members[member.id] == member
+                self.sources.append((member.id, source))
+            case Unpublished(id, source):
+                self.sources.remove((id, source))
+                if source == "camera":
+                    self._flag(id, "publishing", False)
+            case ShareStarted(id, kind):
+                assert self.share is None and id in self.members
+                self.share = Share(kind, id)
+            case DocumentShown(id, image):
+                assert self.share is not None and (self.share.kind, self.share.member) == ("document", id)
+                self.share = evolve(self.share, image=image)
+            case ShareStopped(id, by):
+                assert self.share is not None and self.share.member == id
+                assert by == id or (self.charter.host is not None and self.charter.host.id == by)
+                self.share = None
+            case CanvasAsked(id, target) | CanvasSent(id, target):
+                assert {id, target} <= self.members.keys()
+            case DescriptionRelayed(id, target, source, is_answer):
+                assert id != target and {id, target} <= self.members.keys() and self.charter.kind == "relay"
+                if is_answer:
+                    self.offers.remove((target, id, source))
+                else:
+                    self.offers.add((id, target, source))
+            case CandidateRelayed(id, target):
+                assert id != target and {id, target} <= self.members.keys() and self.charter.kind == "relay"
+            case StreamSubscribed(id, sender, source):
+                assert {id, sender} <= self.members.keys() and (sender, id, source) not in self.offers
+            case RoomEdited(charter):
+                assert charter != self.charter
+                self._see_host_change(charter)
+                self.charter = charter
+            case PermitChanged(member):
+                assert self.members[member.id] != member
+                self._know(evolve(self.members[member.id], permit=member.permit))
+                assert self.members[member.id] == member
+            case TalkingChanged(id, talking):
+                assert id in self.members and (id in self.talking) != talking and self.charter.talking_noty
+                self.talking ^= {id}
             case ActiveSpeaker(id):
                 assert id != self.speaker and (id is None or id in self.members)
                 self.speaker = id
@@ -146,9 +311,27 @@ class View:
             case AllocationsChanged() | RateChanged() | InvitationRejected():
                 pytest.fail("this is not for the model to say")
 
+    @property
+    def feeds(self) -> tuple[PublishedFeed, ...]:
+        return tuple(PublishedFeed(self.members[id], source) for id, source in self.sources)  # type: ignore[arg-type]
+
     def _flag(self, id: str, flag: str, value: bool) -> None:
         assert getattr(self.members[id], flag) != value
-        self.members[id] = evolve(self.members[id], **{flag: value})  # type: ignore[arg-type]
+        self._know(evolve(self.members[id], **{flag: value}))  # type: ignore[arg-type]
+
+    def _know(self, member: Member) -> None:
+        self.members[member.id] = member
+        if self.charter.host is not None and self.charter.host.id == member.id:
+            self.charter = evolve(self.charter, host=member)
+
+    def _see_host_change(self, charter: Charter) -> None:
+        assert charter.host is not None and self.charter.host is not None
+        if charter.host.id == self.charter.host.id:
+            return
+        for id in {charter.host.id, self.charter.host.id} & self.members.keys():
+            is_host = id == charter.host.id
+            self.members[id] = evolve(self.members[id], is_host=is_host, is_admin=is_host)
+        assert self.members[charter.host.id] == charter.host
 
 
 def refusal(room: Room, command: Command) -> type[RoomError] | None:
@@ -168,8 +351,10 @@ def pass_time(room: Room, until: float) -> list[Event]:
 
 
 @given(STORIES)
-def test_a_view_built_from_events_is_the_room(story: list[tuple[float, Command]]) -> None:
-    room, view, now = Room(GRACE_S), View(), 0.0
+@settings(max_examples=EXAMPLES)
+def test_a_view_built_from_events_is_the_room(a_story: Story) -> None:
+    charter, story = a_story
+    room, view, now = Room(GRACE_S, charter), View(charter), 0.0
     for pause, command in story:
         now += pause
         events = pass_time(room, now)
@@ -178,15 +363,21 @@ def test_a_view_built_from_events_is_the_room(story: list[tuple[float, Command]]
         for event in events:
             view.hear(event)
         assert (tuple(view.members.values()), tuple(view.waiting.values())) == (room.members, room.waiting)
+        assert (view.share, view.feeds, view.charter) == (room.share, room.feeds, room.charter)
         assert not view.members.keys() & view.waiting.keys()
+        assert view.share is None or view.share.member in view.members
+        assert [member for member in room.members if member.is_host] in ([], [room.charter.host])
+        assert room.charter.capacity is None or len(room.members) <= room.charter.capacity
         # A speaker that has gone is taken back, at the latest when the next announcement may be made.
         assert view.speaker is None or view.speaker in view.members or room.deadline is not None
 
 
 @given(STORIES)
-def test_a_room_does_not_know_of_what_it_has_refused(story: list[tuple[float, Command]]) -> None:
+@settings(max_examples=EXAMPLES)
+def test_a_room_does_not_know_of_what_it_has_refused(a_story: Story) -> None:
     """Its twin is never even asked, and the two tell the same for ever."""
-    room, twin, now = Room(GRACE_S), Room(GRACE_S), 0.0
+    charter, story = a_story
+    room, twin, now = Room(GRACE_S, charter), Room(GRACE_S, charter), 0.0
     for pause, command in story:
         now += pause
         assert pass_time(twin, now) == pass_time(room, now)
@@ -197,13 +388,15 @@ def test_a_room_does_not_know_of_what_it_has_refused(story: list[tuple[float, Co
             assert raised.type is refused
         else:
             assert twin.apply(command, now) == room.apply(command, now)
-        assert (twin.members, twin.waiting, twin.deadline) == (room.members, room.waiting, room.deadline)
+        assert state(twin) == state(room)
     assert pass_time(twin, math.inf) == pass_time(room, math.inf)
 
 
 @given(STORIES)
-def test_something_happens_at_the_deadline_and_not_before(story: list[tuple[float, Command]]) -> None:
-    room, now = Room(GRACE_S), 0.0
+@settings(max_examples=EXAMPLES)
+def test_something_happens_at_the_deadline_and_not_before(a_story: Story) -> None:
+    charter, story = a_story
+    room, now = Room(GRACE_S, charter), 0.0
     for pause, command in story:
         while (deadline := room.deadline) is not None:
             assert deadline > now, "it owes what is due"
@@ -219,19 +412,26 @@ def test_something_happens_at_the_deadline_and_not_before(story: list[tuple[floa
 
 
 @given(STORIES)
-def test_in_the_end_nothing_is_left_open(story: list[tuple[float, Command]]) -> None:
-    """Whoever lost something and did not come back is gone, and how loud everybody else was last has been told."""
-    room, now = Room(GRACE_S), 0.0
+@settings(max_examples=EXAMPLES)
+def test_in_the_end_nothing_is_left_open(a_story: Story) -> None:
+    """Whoever lost something and did not come back is gone, and how loud everybody else was last has been told, and whether
+    it talks."""
+    charter, story = a_story
+    room, now = Room(GRACE_S, charter), 0.0
     lacking: set[tuple[str, str]] = set()
     heard: dict[str, int] = {}
     told: dict[str, int] = {}
+    talking: set[str] = set()
 
     def learn(events: list[Event]) -> None:
         for event in events:
             match event:
                 case LevelChanged(id, level):
                     told[id] = level
+                case TalkingChanged(id):
+                    talking.symmetric_difference_update({id})
                 case MemberLeft(id):
+                    talking.discard(id)
                     lacking.difference_update({(id, "socket"), (id, "media")})
                     heard.pop(id, None)
                     told.pop(id, None)
@@ -260,3 +460,4 @@ def test_in_the_end_nothing_is_left_open(story: list[tuple[float, Command]]) -> 
     for member in room.members:
         last, said = heard.get(member.id, 0), told.get(member.id, 0)
         assert abs(last - said) < LEVEL_STEP and (last > 0 or said == 0)
+        assert (member.id in talking) == (charter.talking_noty and last >= TALKING_LEVEL)

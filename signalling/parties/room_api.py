@@ -25,11 +25,13 @@ from signalling.dialects.room_api import (
     AllowMember,
     Authenticate,
     Authenticated,
+    Call,
     ConvertToRoom,
     CreateTempRoom,
     Credentials,
     Device,
     Done,
+    EnterByAccess,
     GetRoomMembers,
     GetWaitingMembers,
     InviteExtens,
@@ -62,7 +64,16 @@ from signalling.dialects.room_api import (
 from signalling.door import source_of
 from signalling.host import Joined, RoomHost
 from signalling.listener import Listener
-from signalling.ports import Claims, RoomRecord, TokenRefused, User
+from signalling.ports import (
+    AccessForbidden,
+    AccessGrant,
+    AccessRefused,
+    Claims,
+    Licence,
+    RoomRecord,
+    TokenRefused,
+    User,
+)
 from signalling.room.access import Admission, admit, asks_password, listed
 from signalling.room.commands import (
     Command,
@@ -127,18 +138,26 @@ class Inside:
 State = Anonymous | Waiting | Admitted | Watching | Inside
 
 
-class Party:
+class RoomApiParty:
     def __init__(self, listener: Listener, rooms: Rooms, remote: str) -> None:
         self._listener = listener
         self._rooms = rooms
         self._remote = remote
         self._state: State = Anonymous()
 
+    def admit(self, call: Call) -> None:
+        """Any socket may ask anything: what it may do depends on what it asks exactly."""
+
+    async def watch(self) -> None:
+        """A socket may stay silent for ever."""
+
     async def perform(self, request: Request, reply: Reply) -> None:
         """Calls `reply` once, between what the request changes and the notifications of it; or raises RoomError."""
         match request:
             case Authenticate():
                 await self._authenticate(request, reply)
+            case EnterByAccess():
+                await self._enter_by_access(request, reply)
             case AllowMember() | RejectMember():
                 await self._decide(request, reply)
             case GetRoomMembers():
@@ -220,6 +239,8 @@ class Party:
             case _:
                 raise WrongState("this socket carries a call already")
         room = await self._record(request.room.lower())
+        if self._rooms.is_licensed(room.uuid):
+            raise NotFound("no such room")  # it is entered by its name
         user = None if request.credentials is None else await self._user(request.credentials)
         user_id = None if user is None else user.id
         knows_password = asks_password(room, user_id) and await self._knows_password(room, request.room_password)
@@ -261,6 +282,52 @@ class Party:
                 reply(MustWait("somebody inside has to let you in"))
 
             host.knock(party, self._listener, waits)
+
+    async def _enter_by_access(self, request: EnterByAccess, reply: Reply) -> None:
+        """Into the room of a licence, which is opened if there is none (contract s-connector, section 9)."""
+        await self._forget_dead_call()
+        if not isinstance(self._state, Anonymous):
+            raise WrongState("this socket carries a call already")
+        grant = await self._grant(request)
+        name = request.display_name or grant.user_name or ""
+        tenants, licence = self._rooms.tenants, grant.licence
+
+        async def make() -> RoomHost:
+            tenants.check_places(None, licence, request.call_id)
+            return await tenants.make_room(
+                licence.id,
+                request.room,
+                kind="media",
+                host=request.call_id,
+                host_name=name,
+                unused_s=self._rooms.connect_timeout_s,
+            )
+
+        host = await tenants.find_or_make(licence.id, request.room, make)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if host.charter.kind == "relay":
+            raise WrongState("this is a call between two clients, without the media engine")
+        tenants.check_places(host, licence, request.call_id)
+        self._rooms.hold_call(request.call_id, host.id, None, self._listener)
+        opener = host.charter.host
+        is_admin = grant.is_owner and opener is not None and opener.id == request.call_id
+        try:
+            self._admit(host.record, request.call_id, None, name, is_admin, reply)
+            tenants.reserve(host, licence, request.call_id)
+        finally:
+            if _call_of(self._state) != request.call_id:
+                self._rooms.release_call(request.call_id, self._listener)
+
+    async def _grant(self, request: EnterByAccess) -> AccessGrant:
+        try:
+            grant = await self._rooms.licences.by_access_token(request.access_token, request.origin)
+        except AccessRefused as refused:
+            raise Unauthorized(str(refused)) from refused
+        except AccessForbidden as forbidden:
+            raise Forbidden(str(forbidden)) from forbidden
+        if grant.room_name not in (None, request.room) or grant.user_name not in (None, request.display_name):
+            raise Unauthorized("the access token is for another room or user")
+        return grant
 
     async def _user(self, credentials: Credentials) -> User:
         directory = self._rooms.directory
@@ -334,6 +401,7 @@ class Party:
     async def _join_room(self, request: JoinRoom, reply: Reply) -> None:
         self._refuse_second_join()
         claims, room = await self._claims(request.auth_token)
+        licence = await self._licence(room)
         self._refuse_second_join()
         if isinstance(self._state, Inside) and not self._state.is_call(claims):
             raise WrongState("this socket carries another call")
@@ -344,9 +412,20 @@ class Party:
             self._become(Inside(joined.host, joined.member.id))
             reply(RoomJoined(joined.member.id, joined.answer, joined.others, joined.member.is_admin))
 
-        self._rooms.join(room, join, request.sdp, self._listener, inside)
+        self._rooms.join(room, join, request.sdp, self._listener, inside, licence=licence)
         if _place_of(former) != (claims.room, claims.call_id):
             self._part(former)
+
+    async def _licence(self, room: RoomRecord) -> Licence | None:
+        """Whose room it is. Forbidden if that licence is disabled."""
+        scope = self._rooms.scope(room.uuid)
+        if not scope:
+            return None
+        licence = await self._rooms.licences.licence(scope)
+        if licence is None or not licence.enabled:
+            raise Forbidden("the licence is disabled")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return licence
 
     def _refuse_second_join(self) -> None:
         match self._state:
