@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import trio
 
-from sfu import Engine, MediaRoom, MediaSettings, Peer, VideoAllocation, Wanted
+from sfu import Engine, Feed, MediaRoom, MediaSettings, MediaSource, Peer, VideoAllocation, Wanted
 from sfu.wire import rtcp, sdp
 from tests.sfu.caller import Caller, Client, Stream
 
@@ -102,6 +102,15 @@ class Member:
         return [ssrc_of(answer, view.section.mid) for view in self._views[: len(names)]]
 
 
+@attrs.define
+class Leg:
+    """A connection that the server offered; `ssrcs` of its sections in order."""
+
+    caller: Caller
+    peer: Peer
+    ssrcs: list[int]
+
+
 def ssrc_of(description: str, mid: str) -> int:
     """Of what the server sends on a section, 0 if it sends nothing there."""
     media = next(media for media in sdp.parse(description).media if media.mid == mid)
@@ -143,6 +152,28 @@ class Play:
         await caller.hear(answer)
         await ear.until("connected")
         return Member(name, caller, peer, ear, voice if sound else None, camera, ssrc_of(answer, voice.section.mid))
+
+    async def publish(self, name: str, source: MediaSource, *, sound: bool = True, picture: bool = True) -> Member:
+        """A connection by which a member only sends, although its client would take sound on it too."""
+        caller = await self.caller()
+        voice = caller.add("audio", "sendrecv") if sound else None
+        camera = caller.add("video", "sendrecv") if picture else None
+        ear = Ear()
+        peer, answer = self.room.open_publisher(name, source, caller.offer(), ear)
+        assert {"recvonly"} == {media.direction for media in sdp.parse(answer).media}
+        await caller.hear(answer)
+        await ear.until("connected")
+        return Member(name, caller, peer, ear, voice, camera, 0)
+
+    async def receive(self, name: str, *feeds: Feed) -> "Leg":
+        """A connection by which a member only receives."""
+        caller = await self.caller()
+        ear = Ear()
+        peer, offer = self.room.offer_peer(name, feeds, ear)
+        peer.accept(caller.client.answer(offer))
+        await caller.hear(offer)
+        await ear.until("connected")
+        return Leg(caller, peer, [ssrc_of(offer, media.mid or "") for media in sdp.parse(offer).media])
 
     async def until_counted(self, name: str, value: int) -> None:
         """A counter of the engine reaches `value`."""

@@ -10,9 +10,9 @@ import trio
 from sfu import BadOffer, Feed, NoCommonCodec, UnknownMid, Wanted
 from sfu.negotiation import Codec
 from sfu.router import REASON_ABSENT, REASON_CUT, REASON_ONLY_LAYER, REASON_ROOM, Formats
-from sfu.wire import rtcp, sdp
+from sfu.wire import rtcp, rtp, sdp
 from tests.native.caller import step
-from tests.sfu.caller import Client
+from tests.sfu.caller import Caller, Client
 from tests.sfu.members import Ear, Member, Play, in_order, is_asked_for_a_key, playing, show_first, ssrc_of
 
 
@@ -419,6 +419,152 @@ async def test_a_refused_answer_leaves_the_offer_open(play: Play) -> None:
     peer.accept(leg.client.answer(offer))
     await leg.hear(offer)
     peer.close()
+
+
+# Camera and screen of one member, on connections of their own
+
+
+CAMERA, SCREEN = Feed("ann", "video", "camera"), Feed("ann", "video", "screen")
+
+
+async def shows(publisher: Member, leg: Caller, ssrc: int, picture: bytes) -> rtp.Packet:
+    """A key frame of the one is the next that arrives at the other."""
+    publisher.camera.show(picture, key=True)
+    (packet,) = await leg.take(1, ssrc)
+    assert packet.payload.endswith(picture)
+    return packet
+
+
+async def test_a_publisher_sends_and_nothing_comes_down(play: Play) -> None:
+    ann, bob = await play.publish("ann", "camera"), await play.join("bob", picture=True)
+    assert ann.peer.sends
+    await hears(bob, ann)
+    (view,) = bob.watch("ann")
+    await is_asked_for_a_key(ann)
+    await shows(ann, bob.caller, view, b"ann")
+    bob.voice.speak(b"bob")
+    ann.peer.renegotiate(ann.caller.offer(), ())
+    bob.voice.speak(b"bob")
+    await hears(bob, ann)
+    assert [] == ann.caller.media
+    assert () == ann.peer.stats().outbound
+
+
+async def test_a_publisher_that_sends_nothing_says_so(play: Play) -> None:
+    caller = await play.caller()
+    caller.add("audio", "recvonly")
+    peer, _ = play.room.open_publisher("ann", "camera", caller.offer(), Ear())
+    assert not peer.sends
+    caller.add("video", "sendonly")
+    peer.renegotiate(caller.offer(), ())
+    assert peer.sends
+    peer.close()
+    assert not peer.sends
+
+
+async def test_each_feed_is_received_from_its_own_source(play: Play) -> None:
+    camera, screen = await play.publish("ann", "camera"), await play.publish("ann", "screen", sound=False)
+    leg = await play.receive("bob", Feed("ann", "audio", "camera"), CAMERA)
+    second = await play.receive("bob", SCREEN)
+    await is_asked_for_a_key(camera)
+    await is_asked_for_a_key(screen)
+    await shows(camera, leg.caller, leg.ssrcs[1], b"a face")
+    await shows(screen, second.caller, second.ssrcs[0], b"a slide")
+    camera.voice.speak(b"a voice")
+    (packet,) = await leg.caller.take(1, leg.ssrcs[0])
+    assert b"a voice" == packet.payload
+    screen.peer.close()  # and the camera goes on
+    await shows(camera, leg.caller, leg.ssrcs[1], b"a face again")
+    assert [REASON_ABSENT] == [each.reason for each in second.peer.stats().outbound]
+
+
+async def test_legs_of_one_member_do_not_disturb_each_other(play: Play) -> None:
+    ann, bob = await play.publish("ann", "camera"), await play.publish("bob", "camera")
+    first, second = await play.receive("bob", CAMERA), await play.receive("bob", CAMERA)
+    await is_asked_for_a_key(ann)
+    ann.camera.show(b"to both", key=True)
+    for leg in (first, second):
+        (packet,) = await leg.caller.take(1, leg.ssrcs[0])
+        assert packet.payload.endswith(b"to both")
+    first.peer.close()
+    await shows(ann, second.caller, second.ssrcs[0], b"to the other")
+    assert "connected" == bob.peer.stats().state
+
+
+async def test_who_asks_for_a_member_sees_its_screen_while_there_is_one(play: Play) -> None:
+    camera, bob = await play.publish("ann", "camera"), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await is_asked_for_a_key(camera)
+    last = await shows(camera, bob.caller, view, b"a face")
+    screen = await play.publish("ann", "screen", sound=False)
+    await is_asked_for_a_key(screen)
+    camera.camera.show(b"not seen", key=True)
+    first = await shows(screen, bob.caller, view, b"a slide")
+    assert 1 == step(first.sequence, last.sequence)
+    await hears(bob, camera)
+    screen.peer.close()
+    await trio.sleep(0.6)  # a publisher is asked twice a second at most
+    camera.camera.show(b"part of a face")
+    await camera.caller.take_control(rtcp.Pli)
+    again = await shows(camera, bob.caller, view, b"the face again")
+    assert 1 == step(again.sequence, first.sequence)
+
+
+async def test_the_one_picture_of_a_member_is_its_screen_if_it_says_so(play: Play) -> None:
+    ann = await play.join("ann", picture=True)
+    leg = await play.receive("bob", SCREEN, Feed("ann", "audio", "screen"))
+    assert {REASON_ABSENT} == {each.reason for each in leg.peer.stats().outbound}
+    ann.peer.share_screen(True)
+    await is_asked_for_a_key(ann)
+    await shows(ann, leg.caller, leg.ssrcs[0], b"a slide")
+    ann.voice.speak(b"no sound of the screen")
+    ann.peer.share_screen(False)
+    ann.camera.show(b"a face", key=True)
+    await trio.sleep(0.1)
+    assert [] == leg.caller.media
+    assert {REASON_ABSENT} == {each.reason for each in leg.peer.stats().outbound}
+
+
+async def test_the_sound_of_a_screen_is_heard_by_all_but_its_member(play: Play) -> None:
+    bob = await play.join("bob")
+    ann, screen = await play.join("ann"), await play.publish("ann", "screen", picture=False)
+    await hears(bob, screen)
+    assert [] == ann.caller.media
+
+
+async def test_a_member_is_as_loud_as_the_louder_of_its_sources(play: Play) -> None:
+    await play.join("bob")
+    ann, screen = await play.join("ann"), await play.publish("ann", "screen", picture=False)
+    ann.voice.speak(b"...", level=127)
+    await talk(screen, lambda: play.hall.levels[-1:] != [] and play.hall.levels[-1].get("ann", 0) > 100)
+
+
+async def test_a_publisher_replaces_the_one_of_the_same_source_only(play: Play) -> None:
+    camera, screen = await play.publish("ann", "camera"), await play.publish("ann", "screen", sound=False)
+    leg = await play.receive("bob", SCREEN)
+    heir = await play.publish("ann", "screen", sound=False)
+    assert ["connected"] == screen.ear.heard
+    assert "closed" == screen.peer.stats().state
+    assert "connected" == camera.peer.stats().state
+    await is_asked_for_a_key(heir)
+    await shows(heir, leg.caller, leg.ssrcs[0], b"another slide")
+
+
+async def test_a_publisher_that_is_refused_changes_nothing(play: Play) -> None:
+    screen = await play.publish("ann", "screen", sound=False)
+    leg = await play.receive("bob", SCREEN)
+    await is_asked_for_a_key(screen)
+    peers = play.engine.gauges()["peers"]
+    with pytest.raises(BadOffer):
+        play.room.open_publisher("ann", "screen", "v=0\r\n", Ear())
+    assert peers == play.engine.gauges()["peers"]
+    await shows(screen, leg.caller, leg.ssrcs[0], b"the slide")
+
+
+async def test_the_stream_of_a_leg_names_its_member(play: Play) -> None:
+    await play.publish("ann", "camera")
+    _, offer = play.room.offer_peer("bob", [Feed("ann", "audio", "camera"), CAMERA], Ear())
+    assert [["ann"], ["ann"]] == [[msid.stream for msid in media.msids] for media in sdp.parse(offer).media]
 
 
 # What is told
