@@ -13,7 +13,7 @@ the room's publications, by `_route` alone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 import attrs
 
@@ -199,9 +199,12 @@ class Peer:
     def offer(self, feeds: Sequence[Feed | None]) -> str:
         """Offer to send these, a section each; a section keeps its kind, None pauses it."""
         self._offered = tuple(feeds)
-        return self.endpoint.offer(
+        text = self.endpoint.offer(
             [None if feed is None else self._room.source(feed, self._default_codecs(feed)) for feed in feeds]
         )
+        # Checks may come before the answer does, and an offer that nobody answers is lost in time like any other.
+        self._engine.settle(self)
+        return text
 
     def cut(self, kind: Kind, cut: bool) -> None:
         """An administrator's mute: that kind of this member's media is dropped at its arrival."""
@@ -221,7 +224,7 @@ class Peer:
     def stats(self) -> PeerStats:
         """What flows now. After `close` the last state, without streams."""
         if self._closed:
-            return PeerStats("closed", None, self.endpoint.profile, 0, 0, 0, 0, (), ())
+            return PeerStats("closed", self.source, None, self.endpoint.profile, 0, 0, 0, 0, (), ())
         path = self.endpoint.selected
         inbound = tuple(
             InboundStream(
@@ -238,6 +241,7 @@ class Peer:
                 mid=each.outgoing.mid,
                 kind=each.outgoing.kind,
                 source=each.want.name if each.want else None,
+                media_source=self._room.shown(each.want) if each.want else None,
                 reason=REASON_CUT if each.want and self._room.is_cut(each.want) else each.reason,
                 **each.subscription.report(),
             )
@@ -246,6 +250,7 @@ class Peer:
         )
         return PeerStats(
             state="connected" if self.endpoint.connected else "new",
+            publishes=self.source,
             path=f"[{path[1]}]:{path[2]}" if path and ":" in path[1] else f"{path[1]}:{path[2]}" if path else None,
             profile=self.endpoint.profile,
             **self._plane.report(),
@@ -324,6 +329,7 @@ class Peer:
                 case UseKeys(keys):
                     self._plane.set_keys(keys.profile, keys.remote, keys.local)
                 case Connected():
+                    self._room.connected(self)
                     self._listener.connected()
                 case Lost(reason):
                     self.close()
@@ -500,6 +506,7 @@ class MediaRoom:
         self._owners: dict[str, int] = {}  # name to the data plane's number, and back
         self._names: dict[int, str] = {}
         self._loud: dict[str, int] = {}  # levels above 0, as they were told
+        self._speaker: str | None = None  # as it was told
         self.bus: PlaneBus = engine.plane.open_bus()
         self.bus.listener = self
         self.sound = Source(stream=ROOM_STREAM, kind="audio", codecs=None, cname=ROOM_STREAM)
@@ -516,22 +523,6 @@ class MediaRoom:
     def open_publisher(self, name: str, source: MediaSource, offer: str, listener: PeerListener) -> tuple[Peer, str]:
         """The same, but nothing comes down; a peer of the same name and source is replaced."""
         return self._replace(self._open(name, source, False, listener), source, offer)
-
-    def _replace(self, peer: Peer, source: MediaSource, offer: str) -> tuple[Peer, str]:
-        place = peer.name, source
-        former = self._publishers.get(place)
-        self._publishers[place] = peer
-        try:
-            answer = peer.first_answer(offer)
-        except BaseException:
-            peer.close()
-            if former is not None:
-                self._publishers[place] = former
-                self.changed(former)
-            raise
-        if former is not None:
-            former.close()
-        return peer, answer
 
     def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[Peer, str]:
         """A further connection of a member, offered by the server, that carries others' media; `Peer.accept` follows."""
@@ -555,6 +546,70 @@ class MediaRoom:
         publisher = self._publisher(feed)
         return publisher is not None and publisher.cuts(feed.kind)
 
+    def shown(self, feed: Feed) -> MediaSource | None:
+        """Which of a member's sources its feed shows now; None if there is nothing."""
+        publisher = self._publisher(feed)
+        if publisher is None or publisher.publication(feed.kind) is None:
+            return None
+        return "screen" if feed.kind == "video" and publisher.shares_screen else publisher.source
+
+    def source(self, feed: Feed, codecs: tuple[Codec, ...] | None) -> Source:
+        """A member's media as SDP tells of it."""
+        stream = stream_id(feed.name)
+        return Source(stream=stream, kind=feed.kind, codecs=codecs, cname=stream[:32])
+
+    def changed(self, peer: Peer) -> None:
+        """A peer's publications may be others than before."""
+        if peer.source is not None and self._publishers.get((peer.name, peer.source)) is peer:
+            self._reroute(peer.name)
+
+    def connected(self, peer: Peer) -> None:
+        """Its media can come."""
+        if peer.source == "screen":
+            self.changed(peer)
+
+    def remove(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        if peer.source is not None and self._publishers.get((peer.name, peer.source)) is peer:
+            del self._publishers[peer.name, peer.source]
+            self._reroute(peer.name)
+        if not any(each.name == peer.name for each in self._peers):
+            self._names.pop(self._owners.pop(peer.name, 0), None)
+
+    def speaker_changed(self, owner: int | None) -> None:
+        """The data plane's word on who speaks."""
+        name = None if owner is None else self._names.get(owner)
+        # Whoever goes on by another of its connections has been named already.
+        if name != self._speaker:
+            self._speaker = name
+            self._listener.active_speaker(name)
+
+    def levels_changed(self, owners: Collection[int]) -> None:
+        """The data plane's word on who is louder or quieter than before."""
+        names = {self._names[owner] for owner in owners if owner in self._names}
+        # Who was loud is always looked at: it may be on another connection by now, or on none.
+        levels = {name: self._level(name) for name in names | self._loud.keys()}
+        changed = {name: level for name, level in levels.items() if level != self._loud.get(name, 0)}
+        self._loud = {name: level for name, level in levels.items() if level}
+        if changed:
+            self._listener.audio_levels(changed)
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _replace(self, peer: Peer, source: MediaSource, offer: str) -> tuple[Peer, str]:
+        """Put a new peer into its place, once its offer has been answered."""
+        try:
+            answer = peer.first_answer(offer)
+        except BaseException:
+            peer.close()
+            raise
+        former = self._publishers.get((peer.name, source))
+        self._publishers[peer.name, source] = peer
+        self._reroute(peer.name)
+        if former is not None:
+            former.close()
+        return peer, answer
+
     def _publisher(self, feed: Feed) -> Peer | None:
         """A member with one picture may say that it is its screen; one with two shows the screen to who names neither."""
         camera = self._publishers.get((feed.name, "camera"))
@@ -567,44 +622,17 @@ class MediaRoom:
                     return camera
                 return screen
             case None:
-                shows = screen is not None and feed.kind == "video" and screen.publication("video") is not None
-                return screen if shows else camera
-
-    def source(self, feed: Feed, codecs: tuple[Codec, ...] | None) -> Source:
-        """A member's media as SDP tells of it."""
-        stream = stream_id(feed.name)
-        return Source(stream=stream, kind=feed.kind, codecs=codecs, cname=stream[:32])
-
-    def changed(self, peer: Peer) -> None:
-        """A peer's publications may be others than before."""
-        if peer.source is not None and self._publishers.get((peer.name, peer.source)) is peer:
-            self._reroute(peer.name)
-
-    def remove(self, peer: Peer) -> None:
-        self._peers.discard(peer)
-        if peer.source is not None and self._publishers.get((peer.name, peer.source)) is peer:
-            del self._publishers[peer.name, peer.source]
-            self._reroute(peer.name)
-        if not any(each.name == peer.name for each in self._peers):
-            self._names.pop(self._owners.pop(peer.name, 0), None)
+                if feed.kind == "audio" or screen is None or screen.publication("video") is None:
+                    return camera
+                # Before its media can come it takes no camera's place.
+                early = not screen.endpoint.connected and camera is not None and camera.publication("video") is not None
+                return camera if early else screen
+            case _:
+                assert_never(feed.source)
 
     def _reroute(self, name: str) -> None:
         for each in self._peers:
             each.reroute(name)
-
-    def speaker_changed(self, owner: int | None) -> None:
-        """The data plane's word on who speaks."""
-        self._listener.active_speaker(None if owner is None else self._names.get(owner))
-
-    def levels_changed(self, owners: Collection[int]) -> None:
-        """The data plane's word on who is louder or quieter than before."""
-        names = {self._names[owner] for owner in owners if owner in self._names}
-        # Who was loud is always looked at: it may be on another connection by now, or on none.
-        levels = {name: self._level(name) for name in names | self._loud.keys()}
-        changed = {name: level for name, level in levels.items() if level != self._loud.get(name, 0)}
-        self._loud = {name: level for name, level in levels.items() if level}
-        if changed:
-            self._listener.audio_levels(changed)
 
     def _level(self, name: str) -> int:
         sources: tuple[MediaSource, ...] = ("camera", "screen")

@@ -5,6 +5,8 @@ The figures are counters of the data plane, read while it runs: each is right, t
 
 from attrs import frozen
 
+from sfu.wanted import MediaSource
+
 
 @frozen
 class InboundStream:
@@ -36,6 +38,8 @@ class OutboundStream:
     kind: str
     source: str | None
     """The member whose media it is; None for the room's audio."""
+    media_source: MediaSource | None
+    """Its camera or its screen, whichever is carried now; None for the room's audio, and while there is nothing."""
     reason: str
     """Why this is what it gets: the one layer there is, no such member, no codec in common, cut by an admin …"""
     ssrc: int
@@ -55,6 +59,8 @@ class PeerStats:
 
     state: str
     """`new`, `connected` or `closed`."""
+    publishes: MediaSource | None
+    """What of its member comes by it: "camera" also if it is the member's only one, None if it only receives."""
     path: str | None
     """The remote address that is used, as text."""
     profile: str | None

@@ -170,6 +170,7 @@ class RoomHost:
         self._registry = registry
         self.licensed = licensed
         self._kept_until = kept_until
+        self._expected: dict[str, float] = {}
         self._room = Room(registry.settings.socket_grace_s, _charter(licensed))
         self._seats: dict[str, _Seat] = {}
         self._places: dict[str, _Place] = {}
@@ -214,7 +215,7 @@ class RoomHost:
 
     @property
     def deserted(self) -> bool:
-        return self.left_alone and self._kept_until <= trio.current_time()
+        return self.left_alone and max(self._kept_until, self.awaited_until) <= trio.current_time()
 
     @property
     def left_alone(self) -> bool:
@@ -306,6 +307,7 @@ class RoomHost:
 
     def _enter(self, join: Join, listener: Listener) -> list[Event]:
         events = self._room.apply(join, trio.current_time())
+        self._expected.pop(join.member, None)
         self._seat(join.member, listener)
         self._registry.note_joined(join.member, self)
         return events
@@ -473,7 +475,7 @@ class RoomHost:
 
     @property
     def _deadline(self) -> float:
-        alone = self._kept_until if self.left_alone else None
+        alone = max(self._kept_until, self.awaited_until) if self.left_alone else None
         deadlines = (self._room.deadline, self._invitations.deadline, alone)
         return min((due for due in deadlines if due is not None), default=math.inf)
 
@@ -484,9 +486,22 @@ class RoomHost:
             self._dismiss_watcher(call_id)
         self._settle()
 
+    def expect(self, call_id: str, until: float) -> None:
+        """A call has been let in, and may come until then: the last one who leaves does not end the room before."""
+        self._expected[call_id] = until
+
+    def expect_no_more(self, call_id: str) -> None:
+        self._expected.pop(call_id, None)
+        self._settle()
+
+    @property
+    def awaited_until(self) -> float:
+        return max(self._expected.values(), default=-math.inf)
+
     def give_up(self) -> None:
         """A room of a licence, whose end has come, waits for nobody any more."""
         self._kept_until = -math.inf
+        self._expected.clear()
         self._settle()
 
     def listeners(self) -> list[Listener]:

@@ -204,9 +204,12 @@ class Rooms:
 
     def release_call(self, call_id: str, listener: Listener) -> None:
         holders = self._held.get(call_id, {})
-        holders.pop(listener, None)
+        owner = holders.pop(listener, None)
         if not holders:
             self._held.pop(call_id, None)
+        if owner is not None and (owner.scope, call_id) not in self._joined:
+            if all(other.scope != owner.scope for other in holders.values()):
+                self._give_up_call(owner, call_id)
 
     def returning(self, call_id: str, room: str, user: str | None) -> Member | None:
         """The member whose call this is, if it is inside that room and has been proved to be that user."""
@@ -220,6 +223,13 @@ class Rooms:
             for listener, owner in list(self._held.get(call, {}).items()):
                 if owner.room == room:
                     self.release_call(call, listener)
+
+    def _give_up_call(self, owner: _Owner, call_id: str) -> None:
+        """Nobody holds it any more, and it is not inside: its place may be another's."""
+        self.tenants.note_gone(owner.scope, call_id)
+        host = self._hosts.get(owner.room)
+        if host is not None:
+            host.expect_no_more(call_id)
 
     def refuse_if_called(self, scope: str, id: str) -> None:
         """CallInUse if a call of that scope has this id, or is about to."""
@@ -374,7 +384,7 @@ class Rooms:
 
     def note_left(self, call_id: str, host: RoomHost) -> None:
         del self._joined[host.scope, call_id]
-        self.tenants.note_left(call_id, host)
+        self.tenants.note_gone(host.scope, call_id)
         if not self._joined:
             self._nobody_joined.set()
             self._nobody_joined = trio.Event()

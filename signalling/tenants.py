@@ -214,7 +214,9 @@ class Tenants:
 
     def reserve(self, host: RoomHost, licence: Licence, user: str) -> None:
         """For somebody who has been let in, until it joins or the time for that is over; checked in this very step."""
-        self._take(host, licence, user, trio.current_time() + self._registry.connect_timeout_s)
+        until = trio.current_time() + self._registry.connect_timeout_s
+        self._take(host, licence, user, until)
+        host.expect(user, until)
 
     def occupy(self, host: RoomHost, licence: Licence, user: str | None) -> None:
         """For somebody who has joined; checked in this very step."""
@@ -228,13 +230,17 @@ class Tenants:
 
     # --- for rooms ---
 
-    def note_left(self, member: str, host: RoomHost) -> None:
-        if host.licensed is not None and not self.is_registered(host.licensed.licence, member):
-            self._tenant(host.licensed.licence).users.give_back(member)
+    def note_gone(self, licence: str, user: str) -> None:
+        """A call is over, or will not come."""
+        if licence and not self.is_registered(licence, user):
+            self._tenant(licence).users.give_back(user)
 
     def note_emptied(self, host: RoomHost) -> None:
         if host.licensed is not None:
-            self._tenant(host.licensed.licence).rooms.give_back(host.id)
+            rooms = self._tenant(host.licensed.licence).rooms
+            rooms.give_back(host.id)
+            if host.awaited_until > trio.current_time():
+                rooms.take(host.id, None, trio.current_time(), host.awaited_until)
 
     def note_deserted(self, host: RoomHost) -> None:
         if host.licensed is not None:

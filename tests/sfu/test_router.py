@@ -12,7 +12,7 @@ from sfu.negotiation import Codec
 from sfu.router import REASON_ABSENT, REASON_CUT, REASON_ONLY_LAYER, REASON_ROOM, Formats
 from sfu.wire import rtcp, rtp, sdp
 from tests.native.caller import step
-from tests.sfu.caller import Caller, Client
+from tests.sfu.caller import Caller, Checked, Client
 from tests.sfu.members import Ear, Member, Play, in_order, is_asked_for_a_key, playing, show_first, ssrc_of
 
 
@@ -421,6 +421,30 @@ async def test_a_refused_answer_leaves_the_offer_open(play: Play) -> None:
     peer.close()
 
 
+async def test_an_offer_that_nobody_answers_is_lost_in_time() -> None:
+    async with playing(connect_timeout_s=0.2) as play:
+        ear = Ear()
+        peer, _ = play.room.offer_peer("bob", [Feed("ann", "audio")], ear)
+        assert 1 == play.engine.gauges()["peers"]
+        await ear.until("timeout")
+        assert 0 == play.engine.gauges()["peers"]
+        assert "closed" == peer.stats().state
+
+
+async def test_a_client_may_check_before_its_answer_is_here(play: Play) -> None:
+    """Signalling and media take different ways."""
+    ann = await play.join("ann")
+    leg = await play.caller()
+    peer, offer = play.room.offer_peer("bob", [Feed("ann", "audio")], Ear())
+    leg.connect(offer)
+    await leg.until(lambda: any(isinstance(each, Checked) for each in leg.outputs), "no answer to a check")
+    peer.accept(leg.client.answer(offer))
+    await leg.until_connected()
+    ann.voice.speak(b"sound")
+    (packet,) = await leg.take(1)
+    assert b"sound" == packet.payload
+
+
 # Camera and screen of one member, on connections of their own
 
 
@@ -510,6 +534,39 @@ async def test_who_asks_for_a_member_sees_its_screen_while_there_is_one(play: Pl
     assert 1 == step(again.sequence, first.sequence)
 
 
+async def test_a_screen_takes_no_cameras_place_before_it_can_come(play: Play) -> None:
+    camera, bob = await play.publish("ann", "camera"), await play.join("bob")
+    (view,) = bob.watch("ann")
+    await is_asked_for_a_key(camera)
+    await shows(camera, bob.caller, view, b"a face")
+    caller = await play.caller()
+    caller.add("video", "sendonly")
+    _, answer = play.room.open_publisher("ann", "screen", caller.offer(), Ear())
+    camera.camera.show(b"not a key frame")
+    (packet,) = await bob.caller.take(1, view)
+    assert packet.payload.endswith(b"not a key frame")
+    assert ["camera"] == [each.media_source for each in bob.peer.stats().outbound if each.kind == "video"]
+    await caller.hear(answer)
+    with trio.fail_after(5):
+        while ["screen"] != [each.media_source for each in bob.peer.stats().outbound if each.kind == "video"]:
+            await trio.sleep(0.005)
+
+
+async def test_a_screen_without_a_camera_is_there_from_its_answer_on(play: Play) -> None:
+    """Who is told of it at once and asks for it at once has a section that it will be seen on."""
+    bob = await play.join("bob")
+    caller = await play.caller()
+    screen = caller.add("video", "sendonly")
+    _, answer = play.room.open_publisher("ann", "screen", caller.offer(), Ear())
+    (view,) = bob.watch("ann")
+    await caller.hear(answer)
+    screen.show(b"half a slide")
+    await caller.take_control(rtcp.Pli)
+    screen.show(b"a slide", key=True)
+    (packet,) = await bob.caller.take(1, view)
+    assert packet.payload.endswith(b"a slide")
+
+
 async def test_the_one_picture_of_a_member_is_its_screen_if_it_says_so(play: Play) -> None:
     ann = await play.join("ann", picture=True)
     leg = await play.receive("bob", SCREEN, Feed("ann", "audio", "screen"))
@@ -537,6 +594,29 @@ async def test_a_member_is_as_loud_as_the_louder_of_its_sources(play: Play) -> N
     ann, screen = await play.join("ann"), await play.publish("ann", "screen", picture=False)
     ann.voice.speak(b"...", level=127)
     await talk(screen, lambda: play.hall.levels[-1:] != [] and play.hall.levels[-1].get("ann", 0) > 100)
+
+
+async def test_a_member_that_speaks_by_both_of_its_sources_is_named_once(play: Play) -> None:
+    ann, screen = await play.publish("ann", "camera"), await play.publish("ann", "screen", picture=False)
+    await talk(ann, lambda: play.hall.speakers != [])
+    end = trio.current_time() + 1.0
+    await talk(screen, lambda: trio.current_time() > end)
+    assert ["ann"] == play.hall.speakers
+
+
+async def test_stats_tell_which_source_it_is(play: Play) -> None:
+    camera, screen = await play.publish("ann", "camera"), await play.publish("ann", "screen", sound=False)
+    leg = await play.receive("bob", CAMERA, SCREEN, Feed("ann", "audio", "screen"), Feed("ann", "video"))
+    assert ["camera", "screen", None] == [each.peer.stats().publishes for each in (camera, screen, leg)]
+    assert [("audio", "video"), ("video",)] == [
+        tuple(stream.kind for stream in each.peer.stats().inbound) for each in (camera, screen)
+    ]
+    assert ["camera", "screen", None, "screen"] == [each.media_source for each in leg.peer.stats().outbound]
+    screen.peer.close()
+    assert ["camera", None, None, "camera"] == [each.media_source for each in leg.peer.stats().outbound]
+    camera.peer.share_screen(True)
+    assert ["screen", "screen", None, "screen"] == [each.media_source for each in leg.peer.stats().outbound]
+    assert ("closed", "screen") == (screen.peer.stats().state, screen.peer.stats().publishes)
 
 
 async def test_a_publisher_replaces_the_one_of_the_same_source_only(play: Play) -> None:

@@ -172,6 +172,60 @@ LIMITS = {
         rita -> join_room
         rita <- error 404
         """,
+    "a place is given back at once by who goes": """
+        rita speaks room_api
+        licence acme becomes max_users=1
+        rita -> authenticate room=den access_token=guest
+        rita <- ok ...
+        rita drops
+        ken  -> register
+        ken  <- ok ...
+        """,
+    "a place is given back by who thinks otherwise": """
+        rita speaks room_api
+        licence acme becomes max_users=1
+        rita -> authenticate room=den access_token=guest
+        rita <- ok ...
+        rita -> leave_room
+        rita <- ok
+        ken  -> register
+        ken  <- ok ...
+        """,
+    "the last one who leaves does not shut the door on who was let in": """
+        rita speaks room_api
+        ken  opens den
+        ken  enters den
+        rita -> authenticate room=den access_token=guest
+        rita <- ok auth_token=?token
+        ken  -> leaveRoom
+        ken  <- ok
+        wait 29
+        rita -> join_room auth_token=token
+        rita <- ok ...
+        rita -> leave_room
+        rita <- ok
+        ken  -> memberList
+        ken  <- 441
+        """,
+    "nor does it for longer than that": """
+        rita speaks room_api
+        licence acme becomes room_limit=1
+        ken  opens den
+        ken  enters den
+        rita -> authenticate room=den access_token=guest
+        rita <- ok auth_token=?token
+        ken  -> leaveRoom
+        ken  <- ok
+        ken  -> createVideoRoom roomId=attic
+        ken  <- ok roomId=attic
+        ken  -> joinRoom roomId=attic
+        ken  <- 445
+        wait 31
+        rita -> join_room auth_token=token
+        rita <- error 404
+        ken  -> joinRoom roomId=attic
+        ken  <- ok ...
+        """,
     "rooms": """
         rita speaks room_api
         licence acme becomes room_limit=1

@@ -83,6 +83,21 @@ PROFILES = {
         ann  -> memberList
         ann  <- ok members=ann+host,ben,cleo
         """,
+    "a name is the user's, the rest is the stay's": TRIO
+    + """
+        ben  -> editUserInfo name=Ben audio=false broadcast=false
+        ben  <- ok
+        ben  -> editUserInfo video=false broadcast=false
+        ben  <- ok
+        ben  -> leaveRoom
+        ben  <- ok
+        ann  <- leave user=ben
+        cleo <- leave user=ben
+        ben  -> joinRoom
+        ben  <- ok members=ann+host,cleo,ben:Ben ...
+        ann  <- join user=ben:Ben
+        cleo <- join user=ben:Ben
+        """,
     "changeName": TRIO
     + """
         ben  -> changeName name=Ben
