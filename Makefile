@@ -30,6 +30,7 @@ test-quick: $(TESTABLE)
 bench: $(TESTABLE)
 	$(BIN)/python -m benches.forward $(ARGS)
 	$(BIN)/python -m benches.rooms
+	$(BIN)/python -m benches.kpoint
 
 # The rules are named, so that a newer ruff with other defaults judges a change no differently.
 lint: $(TESTABLE)

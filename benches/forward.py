@@ -310,7 +310,7 @@ async def measure(report: Report, sizes: Sequence[int], lengths: Lengths, whole:
 
 async def _generator(stack: AsyncExitStack, server: Server, capacity: int) -> Child:
     generator = await stack.enter_async_context(started("the load generator", ["-m", "benches.generator"]))
-    request: Json = {"do": "enter", "url": server.websocket, "room": server.room, "capacity": capacity}
+    request: Json = {"do": "enter", "url": server.websocket("/room"), "room": server.room, "capacity": capacity}
     await generator.ask(request, 60)
     return generator
 

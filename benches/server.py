@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
 
 from benches import machine
-from benches.child import Child, ChildFailed, started
+from benches.child import Child, ChildFailed, Json, started
 
 START_S: Final = 60.0
 LAST_WORDS: Final = 3000
@@ -46,12 +46,20 @@ main()
 @attrs.frozen
 class Server:
     child: Child
-    websocket: str
+    http: str
     room: str
 
     @property
     def pid(self) -> int:
         return self.child.pid
+
+    def websocket(self, path: str) -> str:
+        return self.http.replace("http", "ws", 1) + path
+
+    async def kpoint_key(self) -> Json:
+        """What sockets register with for the licence of `--demo`."""
+        key: Json = await trio.to_thread.run_sync(_get, f"{self.http}/kpoint-demo/key")
+        return key
 
     async def hold_gil(self, seconds: float) -> None:
         await self.child.stdin.send_all(b"hold %d\n" % int(seconds * 1e6))
@@ -64,7 +72,7 @@ class Server:
 async def serving(
     data: Path, aside: bool = False, settings: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[Server]:
-    """One worker on a free port, with the open room of `--demo`; `settings` go into its environment."""
+    """One worker on a free port, with the open room and the licence of `--demo`; `settings` go into its environment."""
     log = data / "server.log"
     data.mkdir()
     command = ["-c", ASIDE] if aside else ["-m", "api"]
@@ -79,7 +87,7 @@ async def serving(
                 raise ChildFailed("the server ended before it was ready")
             http = json.loads(line)["http"]
             room = await trio.to_thread.run_sync(_open_room, http, key)
-            yield Server(child, http.replace("http", "ws", 1) + "/room", room)
+            yield Server(child, http, room)
     except (ChildFailed, subprocess.CalledProcessError, trio.TooSlowError) as error:
         words = log.read_text(errors="replace")[-LAST_WORDS:] if log.exists() else ""
         raise ChildFailed(f"{error}\n{words}".rstrip()) from error
@@ -95,7 +103,11 @@ async def _add_key(data: Path) -> str:
 
 def _open_room(http: str, key: str) -> str:
     """The uuid of the room that anybody may enter."""
-    request = urllib.request.Request(f"{http}/v1/rooms", headers={"Authorization": f"Bearer {key}"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        rooms = json.load(response)["rooms"]
+    rooms = _get(f"{http}/v1/rooms", key)["rooms"]
     return next(str(room["uuid"]) for room in rooms if room["open"])
+
+
+def _get(url: str, key: str = "") -> Any:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)

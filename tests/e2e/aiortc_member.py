@@ -1,8 +1,8 @@
 """aiortc clients in a process of their own, because aiortc needs asyncio. Driven by JSON lines on stdin, a line back each.
 
-Each member publishes a tone of one pitch and a picture of one shade and size, so that whoever receives can tell whose
-they are; what arrives is kept as the newest sound and the newest picture of each section. The room's protocol is not
-spoken here: the driver carries the descriptions to the server and back.
+Each connection publishes a tone of one pitch and a picture of one shade and size, or one of them, or nothing, so that whoever
+receives can tell whose they are; what arrives is kept as the newest sound and the newest picture of each section. The
+room's protocol is not spoken here: the driver carries the descriptions to the server and back.
 
 Arguments: seconds between two consent checks (aioice's own 5 make long tests).
 """
@@ -127,11 +127,14 @@ def amplitude(samples: "array.array[int]", pitch: float) -> float:
 
 
 class Member:
-    def __init__(self, pitch: float, shade: int, size: list[int]) -> None:
+    """One connection; a member of a room may have several."""
+
+    def __init__(self, pitch: float | None, shade: int, size: list[int]) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._receive)
-        self.tone = Tone(pitch)
-        self.connection.addTransceiver(self.tone, direction="sendrecv")
+        self.tone = None if pitch is None else Tone(pitch)
+        if self.tone is not None:
+            self.connection.addTransceiver(self.tone, direction="sendrecv")
         if size:
             self.connection.addTransceiver(Shade(shade, *size), direction="sendonly")
         self._own = len(self.connection.getTransceivers())
@@ -148,6 +151,12 @@ class Member:
 
     async def answer(self, sdp: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    async def accept(self, sdp: str) -> dict[str, Any]:
+        """The answer to an offer of the server."""
+        await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return {"sdp": self.connection.localDescription.sdp}
 
     async def report(self, pitches: list[float]) -> dict[str, Any]:
         """What has come on each section, and what the connection says of itself."""
@@ -180,13 +189,17 @@ async def perform(members: dict[str, Member], name: str, do: str, more: dict[str
         case "open":
             members[name] = Member(**more)
         case "tone":
-            members[name].tone.amplitude = more["amplitude"]
+            tone = members[name].tone
+            assert tone is not None
+            tone.amplitude = more["amplitude"]
         case "close":
             await members.pop(name).connection.close()
         case "offer":
             return await members[name].offer(**more)
         case "answer":
             await members[name].answer(**more)
+        case "accept":
+            return await members[name].accept(**more)
         case "report":
             return await members[name].report(**more)
         case _:

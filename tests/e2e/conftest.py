@@ -4,12 +4,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
 import httpx
 import pytest
 
+from api.config import Config
+from api.keyring import Keyring
+from api.licences import DEMO_LICENCE, LicenceKeys
+from api.store import Database, licences
 from tests.api.conftest import ROOT, Server, environment, make_key
 
 FLAGS = ("serve", "--demo", "--http", "127.0.0.1:0", "--media", "127.0.0.1:0", "--workers", "1")
@@ -39,6 +44,20 @@ class Running:
     @property
     def demo(self) -> str:
         return str(next(room["uuid"] for room in self.rooms() if room["name"] == "demo"))
+
+    def kpoint_key(self) -> dict[str, str]:
+        """What clients register with for the demo licence."""
+        key: dict[str, str] = httpx.get(f"{self.http}/kpoint-demo/key", trust_env=False).json()
+        return key
+
+    def access_token(self) -> str:
+        """For the rooms of the demo licence."""
+        database = Database(self.directory)
+        record = database.read(partial(licences.by_domain, domain=DEMO_LICENCE))
+        database.close()
+        assert record is not None
+        keys = LicenceKeys(Keyring.open(self.directory), Config().licence.zone)
+        return keys.make_access_token(record, expires_s=600)
 
     def metrics(self) -> str:
         return httpx.get(f"{self.http}/metrics", trust_env=False).text

@@ -1,11 +1,12 @@
-"""Clients of a whole server: a socket of the Room API, and members of it whose media come from aiortc or from a Caller."""
+"""Clients of a whole server: sockets, and members of the Room API whose media come from aiortc."""
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import attrs
 import trio
@@ -13,20 +14,22 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from benches.child import Child, started
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 MEMBERS = Path(__file__).with_name("aiortc_member.py")
 
 
 class Refusal(Exception):
     """The server answered with an error."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int | str, message: str) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
 
 
-class RoomSocket:
+class Socket(ABC):
     """One WebSocket: requests with their answers, and every notification in order."""
+
+    PATH: ClassVar[str]
 
     def __init__(self, stream: trio.SocketStream, connection: WebSocketConnection) -> None:
         self._stream = stream
@@ -38,10 +41,10 @@ class RoomSocket:
         self._moved = trio.Event()
 
     @classmethod
-    async def open(cls, nursery: trio.Nursery, http: str) -> "RoomSocket":
+    async def open(cls, nursery: trio.Nursery, http: str) -> Self:
         host, _, port = http.removeprefix("http://").rpartition(":")
         stream = await trio.open_tcp_stream(host, int(port))
-        made = cls(stream, await wrap_client_stream(nursery, stream, host, "/room", message_queue_size=1000))
+        made = cls(stream, await wrap_client_stream(nursery, stream, host, cls.PATH, message_queue_size=1000))
         nursery.start_soon(made._read)
         return made
 
@@ -49,41 +52,21 @@ class RoomSocket:
         """Drop the connection without a word, if it is still there."""
         self._stream.socket.close()
 
-    async def ask(self, method: str, **params: object) -> Any:
-        """The result of a request. Raises Refusal."""
-        number = str(next(self._ids))
-        await self.connection.send_message(json.dumps({"id": number, "method": method, "params": params}))
-        await self.until(lambda: number in self._answers, f"no answer to {method}")
-        answer = self._answers.pop(number)
-        if "error" in answer:
-            raise Refusal(answer["error"]["code"], answer["error"]["message"])
-        return answer["result"]
+    @abstractmethod
+    def answers(self, message: dict[str, Any]) -> str | None:
+        """The number of the request that a message is the answer to; None for a notification."""
 
-    async def tell(self, method: str, **params: object) -> None:
-        await self.connection.send_message(json.dumps({"method": method, "params": params}))
+    async def answer(self, number: str, request: dict[str, Any]) -> dict[str, Any]:
+        await self.connection.send_message(json.dumps(request))
+        await self.until(lambda: number in self._answers, f"no answer to {request}")
+        return self._answers.pop(number)
 
-    async def told(self, method: str, **params: object) -> dict[str, Any]:
-        """The params of the next notification of this method with these params, which is taken out."""
-
-        def matching() -> list[dict[str, Any]]:
-            return [
-                each
-                for each in self.notifications
-                if each["method"] == method and params.items() <= each["params"].items()
-            ]
-
-        await self.until(lambda: bool(matching()), f"never told {method} {params}")
-        found = matching()[0]
+    async def notified(self, matches: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """The next such notification, which is taken out."""
+        await self.until(lambda: any(map(matches, self.notifications)), f"never told {what}")
+        found = next(filter(matches, self.notifications))
         self.notifications.remove(found)
-        result: dict[str, Any] = found["params"]
-        return result
-
-    async def refused(self) -> int:
-        """The code of the one answer that nobody has asked for by `ask`."""
-        await self.until(lambda: bool(self._answers), "no answer")
-        (number,) = self._answers
-        code: int = self._answers.pop(number)["error"]["code"]
-        return code
+        return found
 
     async def until(self, true: Callable[[], bool], what: str) -> None:
         with trio.move_on_after(PATIENCE_S):
@@ -96,10 +79,10 @@ class RoomSocket:
         try:
             while True:
                 message = json.loads(await self.connection.get_message())
-                if "method" in message:
+                if (number := self.answers(message)) is None:
                     self.notifications.append(message)
                 else:
-                    self._answers[str(message["id"])] = message
+                    self._answers[number] = message
                 self._move()
         except ConnectionClosed as closed:
             self.closed = closed.reason.code if closed.reason is not None else 1006
@@ -109,8 +92,44 @@ class RoomSocket:
         moved, self._moved = self._moved, trio.Event()
         moved.set()
 
-    async def authenticate(self, room: str, call_id: str) -> str:
-        token: str = (await self.ask("authenticate", room=room, call_id=call_id, display_name=call_id))["auth_token"]
+
+class RoomSocket(Socket):
+    """Of the Room API."""
+
+    PATH = "/room"
+
+    def answers(self, message: dict[str, Any]) -> str | None:
+        return None if "method" in message else str(message["id"])
+
+    async def ask(self, method: str, **params: object) -> Any:
+        """The result of a request. Raises Refusal."""
+        number = str(next(self._ids))
+        answer = await self.answer(number, {"id": number, "method": method, "params": params})
+        if "error" in answer:
+            raise Refusal(answer["error"]["code"], answer["error"]["message"])
+        return answer["result"]
+
+    async def tell(self, method: str, **params: object) -> None:
+        await self.connection.send_message(json.dumps({"method": method, "params": params}))
+
+    async def told(self, method: str, **params: object) -> dict[str, Any]:
+        """The params of the next notification of this method with these params, which is taken out."""
+        found = await self.notified(
+            lambda each: each["method"] == method and params.items() <= each["params"].items(), f"{method} {params}"
+        )
+        result: dict[str, Any] = found["params"]
+        return result
+
+    async def refused(self) -> int:
+        """The code of the one answer that nobody has asked for by `ask`."""
+        await self.until(lambda: bool(self._answers), "no answer")
+        (number,) = self._answers
+        code: int = self._answers.pop(number)["error"]["code"]
+        return code
+
+    async def authenticate(self, room: str, call_id: str, **credentials: str) -> str:
+        answer = await self.ask("authenticate", room=room, call_id=call_id, display_name=call_id, **credentials)
+        token: str = answer["auth_token"]
         return token
 
 
@@ -120,7 +139,7 @@ class Media:
 
     child: Child
     name: str
-    pitch: float
+    pitch: float | None
     shade: int
     size: tuple[int, int] | None
 
@@ -132,6 +151,53 @@ class Media:
 
     async def speak(self, loud: bool) -> None:
         await self.ask("tone", amplitude=8000 if loud else 0)
+
+    async def connected(self) -> None:
+        state = "unknown"
+        with trio.move_on_after(PATIENCE_S):
+            while (state := (await self.report())["state"]) != "connected":
+                await trio.sleep(0.02)
+            return
+        raise AssertionError(f"{self.name} is {state}")
+
+    async def report(self, pitches: list[float | None] | None = None) -> dict[str, Any]:
+        return await self.ask("report", pitches=pitches or [])
+
+    async def sees(self, mid: str, publisher: "Media", more: int = 5) -> None:
+        """Pictures of this publisher keep arriving on the section: its size, its shade, and so many new ones."""
+        first: int | None = None
+
+        def right(section: dict[str, Any]) -> bool:
+            nonlocal first
+            if section.get("size") != list(publisher.size or ()) or abs(section["shade"] - publisher.shade) > 12:
+                first = None
+                return False
+            first = section["frames"] if first is None else first
+            return bool(section["frames"] >= first + more)
+
+        await self._until(mid, right, f"{publisher.name}'s picture")
+
+    async def hears(self, mid: str, publisher: "Media", others: Sequence["Media"]) -> None:
+        """The sound of the section is this publisher's tone, and nobody else's."""
+
+        def right(section: dict[str, Any]) -> bool:
+            own, *rest = section["amplitudes"]
+            return bool(own > 2000 and all(own > 10 * other for other in rest))
+
+        await self._until(mid, right, f"{publisher.name}'s tone", [each.pitch for each in (publisher, *others)])
+
+    async def _until(
+        self, mid: str, right: Callable[[dict[str, Any]], bool], what: str, pitches: list[float | None] | None = None
+    ) -> None:
+        report: dict[str, Any] = {}
+        with trio.move_on_after(PATIENCE_S):
+            while True:
+                report = await self.report(pitches)
+                section = report["sections"].get(mid)
+                if section is not None and section["frames"] and right(section):
+                    return
+                await trio.sleep(0.1)
+        raise AssertionError(f"{self.name} never got {what} on section {mid}: {report}")
 
 
 @asynccontextmanager
@@ -160,43 +226,14 @@ class Member:
         return self.views
 
     async def sees(self, mid: str, publisher: Media, more: int = 5) -> None:
-        """Pictures of this publisher keep arriving on the section: its size, its shade, and so many new ones."""
-        first: int | None = None
-
-        def right(section: dict[str, Any]) -> bool:
-            nonlocal first
-            if section.get("size") != list(publisher.size or ()) or abs(section["shade"] - publisher.shade) > 12:
-                first = None
-                return False
-            first = section["frames"] if first is None else first
-            return bool(section["frames"] >= first + more)
-
-        await self._until(mid, right, f"{publisher.name}'s picture")
+        await self.media.sees(mid, publisher, more)
 
     async def hears(self, publisher: Media, others: list[Media]) -> None:
         """The room's sound is this publisher's tone, and nobody else's."""
+        await self.media.hears("0", publisher, others)
 
-        def right(section: dict[str, Any]) -> bool:
-            own, *rest = section["amplitudes"]
-            return bool(own > 2000 and all(own > 10 * other for other in rest))
-
-        await self._until("0", right, f"{publisher.name}'s tone", [each.pitch for each in (publisher, *others)])
-
-    async def report(self, pitches: list[float] | None = None) -> dict[str, Any]:
-        return await self.media.ask("report", pitches=pitches or [])
-
-    async def _until(
-        self, mid: str, right: Callable[[dict[str, Any]], bool], what: str, pitches: list[float] | None = None
-    ) -> None:
-        report: dict[str, Any] = {}
-        with trio.move_on_after(PATIENCE_S):
-            while True:
-                report = await self.report(pitches)
-                section = report["sections"].get(mid)
-                if section is not None and section["frames"] and right(section):
-                    return
-                await trio.sleep(0.1)
-        raise AssertionError(f"{self.media.name} never got {what} on section {mid}: {report}")
+    async def report(self) -> dict[str, Any]:
+        return await self.media.report()
 
 
 async def join(socket: RoomSocket, media: Media, room: str, token: str | None = None) -> Member:
@@ -206,9 +243,5 @@ async def join(socket: RoomSocket, media: Media, room: str, token: str | None = 
     offer = await media.ask("offer", views=0)
     joined = await socket.ask("join_room", sdp=offer["sdp"], auth_token=token)
     await media.ask("answer", sdp=joined["sdp"])
-    with trio.move_on_after(PATIENCE_S):
-        # aiortc gets into its own way when it renegotiates before it is connected.
-        while (state := (await media.ask("report", pitches=[]))["state"]) != "connected":
-            await trio.sleep(0.02)
-        return Member(socket, media, token, joined)
-    raise AssertionError(f"{media.name} is {state}")
+    await media.connected()  # aiortc gets into its own way when it renegotiates before that
+    return Member(socket, media, token, joined)

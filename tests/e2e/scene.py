@@ -1,23 +1,26 @@
-"""A server, an aiortc process beside it, and who has joined the open room: what most tests here begin with."""
+"""A server, an aiortc process beside it, and who has joined a room: what most tests here begin with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import trio
 
 from benches.child import Child
 from tests.e2e.conftest import Running, Start
-from tests.e2e.room import Media, Member, RoomSocket, aiortc_process, join
+from tests.e2e.room import Media, Member, RoomSocket, Socket, aiortc_process, join
 
-Who = tuple[str, float, int, tuple[int, int] | None]  # name, pitch, shade and size of its picture
+Who = tuple[str, float | None, int, tuple[int, int] | None]  # name, pitch, shade and size of its picture
 
 ANN: Who = ("ann", 440.0, 60, (160, 120))
 BOB: Who = ("bob", 660.0, 180, (320, 240))
 EVE: Who = ("eve", 990.0, 0, None)
 
 CHECK_EACH_S = 0.3
+
+S = TypeVar("S", bound=Socket)
 
 
 @attrs.define
@@ -26,15 +29,26 @@ class Scene:
     child: Child
     nursery: trio.Nursery
     room: str
-    sockets: list[RoomSocket] = attrs.Factory(list)
+    sockets: list[Socket] = attrs.Factory(list)
 
     async def socket(self) -> RoomSocket:
-        made = await RoomSocket.open(self.nursery, self.server.http)
+        return await self.connect(RoomSocket)
+
+    async def connect(self, kind: type[S]) -> S:
+        made = await kind.open(self.nursery, self.server.http)
         self.sockets.append(made)
         return made
 
     async def join(self, who: Who) -> Member:
+        """Into the open room."""
         return await join(await self.socket(), Media(self.child, *who), self.room)
+
+    async def enter(self, who: Who, room: str) -> Member:
+        """Into a room of the demo licence, by an access token."""
+        socket = await self.socket()
+        access = await trio.to_thread.run_sync(self.server.access_token)
+        token = await socket.authenticate(room, who[0], access_token=access)
+        return await join(socket, Media(self.child, *who), room, token)
 
 
 @asynccontextmanager
