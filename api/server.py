@@ -223,6 +223,7 @@ async def _serve_from(
                             announce(ready)
                             if demo:
                                 log.info("open this page in two tabs", page=f"{ready.http}/meet/{DEMO_ROOM}")
+                                log.info("or a call by KPOINT", page=f"{ready.http}/kpoint-demo")
                             await anext(signals)
                             await _drain(services, signals)
                         stop_http.set()

@@ -83,26 +83,31 @@ MEMBER_SCRIPT = """
     .flatMap((one) => one.getReceivers())
     .map((one) => one.track)
     .filter((one) => one && one.kind === kind && one.readyState === "live");
-  let ear = null, earTrack = null;
+  const ears = new Map(); // track -> node
+  // All that is received, together: one track holds the whole room, or each member comes by a connection of its own.
   const listen = () => {
     const tracks = received("audio");
-    const track = tracks[tracks.length - 1];
-    if (track === undefined) throw new Error("no sound is received");
-    if (track !== earTrack) {
-      ear?.disconnect();
-      ear = audio().createMediaStreamSource(new MediaStream([track]));
+    if (tracks.length === 0) throw new Error("no sound is received");
+    for (const [track, ear] of ears) {
+      if (tracks.includes(track)) continue;
+      ear.disconnect();
+      ears.delete(track);
+    }
+    for (const track of tracks) {
+      if (ears.has(track)) continue;
+      const ear = audio().createMediaStreamSource(new MediaStream([track]));
       // Always drawn from, though in silence: otherwise what nobody listened to is queued, and heard later.
       const silence = context.createGain();
       silence.gain.value = 0;
       ear.connect(silence).connect(context.destination);
-      earTrack = track;
+      ears.set(track, ear);
     }
     const analyser = audio().createAnalyser();
     analyser.fftSize = 4096;
     analyser.minDecibels = -70;
     analyser.maxDecibels = -10;
     analyser.smoothingTimeConstant = 0;
-    ear.connect(analyser);
+    for (const ear of ears.values()) ear.connect(analyser);
     return analyser;
   };
   const look = (video) => {
@@ -119,6 +124,7 @@ MEMBER_SCRIPT = """
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   window.member = {
     connections,
+    look,
     speak(aloud) { audio(); gain.gain.setTargetAtTime(aloud ? 0.4 : 0, context.currentTime, 0.005); },
     // The median of each pitch within `ms`, 0 (-70 dB or less) to 255 (-10 dB): a click is at all pitches, but not for long.
     async energies(pitches, ms) {
@@ -128,7 +134,7 @@ MEMBER_SCRIPT = """
       for (const end = performance.now() + ms; performance.now() < end; await pause(40)) {
         pitches.forEach((hz, at) => seen[at].push(energyAt(analyser, hz)));
       }
-      ear.disconnect(analyser);
+      for (const ear of ears.values()) ear.disconnect(analyser);
       return seen.map((all) => all.sort((a, b) => a - b)[all.length >> 1]);
     },
     // Member id -> {colour: mean RGB, shown: is it to be seen}

@@ -5,11 +5,17 @@ import { $, say } from "./page.js";
 
 export class Door {
   #handlers;
+  #accessToken;
   #tried = {}; // the credentials of the last try
 
-  /** handlers: {onEnter(name, credentials), onCancel(), onRejoin(), onName()} */
-  constructor(name, handlers) {
+  /**
+   * accessToken: what one came with instead of proofs to be typed, else null. handlers: {onEnter(name, credentials), onCancel(),
+   * onRejoin(), onName()}
+   */
+  constructor(name, accessToken, handlers) {
     this.#handlers = handlers;
+    this.#accessToken = accessToken;
+    $("signin").hidden = accessToken !== null;
     $("name").value = name || rememberedName();
     $("name").addEventListener("input", handlers.onName);
     $("door").addEventListener("submit", (event) => {
@@ -62,6 +68,7 @@ export class Door {
   }
 
   #credentials() {
+    if (this.#accessToken !== null) return { access_token: this.#accessToken };
     const credentials = {};
     // A sign-in that is folded away is not meant, even if the browser has filled it in.
     if ($("signin").open && $("username").value !== "") {
@@ -94,8 +101,9 @@ export class Door {
 
   /** What was wrong with the credentials; the server does not tell which of them it was. */
   #refuse() {
-    const { username, room_password: password } = this.#tried;
-    if (!username && !password) this.#askForProof("This room asks for its password.", "room-password");
+    const { username, room_password: password, access_token: token } = this.#tried;
+    if (token !== undefined) say("This way into the room is not valid, or not any more. Please come in anew from where you found it.", { bad: true });
+    else if (!username && !password) this.#askForProof("This room asks for its password.", "room-password");
     else if (!username) this.#askForProof("That is not the password of this room.", "room-password", true);
     else if (password) this.#askForProof("The user name, its password or the password of the room is not right.", "password", true);
     else this.#askForProof("That user name or password is not right, or this room asks for its own password too.", "password", true);

@@ -6,12 +6,14 @@
 //   waiting.js  who waits, for administrators          reactions.js a few signs
 //
 // Query parameters: name=Anna, join=1 (enter at once), mic=0 and camera=0 (enter with it off).
+// At /embed the same page shows a room of a licence, by its name and an access token for it. They stand, with the parameters
+// above, behind the #, which browsers send to no server: /embed#room=Planning&access_token=…&name=Anna&join=1
 // window.atrium is the documented face for tests and for pages that embed this one, and all that they may rely on: .state
 // (lobby, joining, waiting, rejected, joined, reconnecting, left; see stay.js), .callId, .members (MEMBERs of the others), .self
 // (our own), .speaker (an id or null), and .stats() (a promise, see call.js).
 
 import { Door } from "./door.js";
-import { $, announce, say, unsay } from "./page.js";
+import { $, announce, play, say, unsay } from "./page.js";
 import { People } from "./people.js";
 import { chooseReaction, inWords } from "./reactions.js";
 import { Roster, called, hue, initials } from "./roster.js";
@@ -22,9 +24,11 @@ import { Stay } from "./stay.js";
 import { Tiles } from "./tiles.js";
 import { Waiting } from "./waiting.js";
 
-const room = document.body.dataset.roomUuid;
-const roomName = document.body.dataset.roomName;
-const query = new URLSearchParams(location.search);
+const isEmbedded = location.pathname === "/embed";
+const query = new URLSearchParams(isEmbedded ? location.hash.slice(1) : location.search);
+const roomName = isEmbedded ? (query.get("room") ?? "") : document.body.dataset.roomName;
+const room = isEmbedded ? roomName : document.body.dataset.roomUuid;
+const accessToken = isEmbedded ? (query.get("access_token") ?? "") : null;
 
 let handRaised = false;
 const roster = new Roster();
@@ -44,9 +48,12 @@ const stay = new Stay(room, sources, {
   onDropped: emptied,
   onNotification: hear,
   onVideo: (id, track) => tiles.show(id, track),
-  onSound: play,
+  onSound: (track) => {
+    $("sound").srcObject = new MediaStream([track]);
+    play($("sound"));
+  },
 });
-const door = new Door(query.get("name") ?? "", {
+const door = new Door(query.get("name") ?? "", accessToken, {
   onEnter: (name, credentials) => stay.enter(name, credentials),
   onCancel: () => stay.cancel(),
   onRejoin: rejoin,
@@ -225,23 +232,6 @@ function sayImposed(method) {
   if (method in words) say(words[method], { seconds: 6 });
 }
 
-function play(track) {
-  const sound = $("sound");
-  sound.srcObject = new MediaStream([track]);
-  sound.play().catch((error) => {
-    if (error.name !== "NotAllowedError") return;
-    // No sound before the first touch of a page: that is the browser's rule, so ask for one.
-    say("Click anywhere, or press a key, to hear the others.");
-    const touched = new AbortController();
-    const unlock = () => {
-      touched.abort();
-      sound.play().catch(() => {});
-      say("");
-    };
-    for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, unlock, { signal: touched.signal });
-  });
-}
-
 // ---- what the person does
 
 /** An administrator's request. Returns whether it is done; what it changed comes as a notification. */
@@ -321,6 +311,11 @@ for (const [id, onClick] of Object.entries({
   $(id).addEventListener("click", onClick);
 }
 $("share").hidden = !canShare(); // telephones
+if (isEmbedded) {
+  document.querySelector(".room-name").textContent = roomName;
+  $("copy").hidden = true; // the way in is for this person only
+  window.addEventListener("hashchange", () => location.reload());
+}
 $("preview-video").addEventListener("playing", () => $("preview").classList.add("pictured"));
 window.addEventListener("online", () => stay.hurry());
 // Closing the page is leaving: the others need not look at a still picture for the length of the grace.

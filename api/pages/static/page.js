@@ -1,4 +1,4 @@
-// What every part of the room page uses: finding elements, the line at the top, news for those who listen, icons.
+// What the parts of a page use: finding elements, the line at the top, news for those who listen, sound, icons.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -33,7 +33,22 @@ export function announce(text) {
   while ($("news").childElementCount > NEWS) $("news").firstElementChild.remove();
 }
 
-/** An icon of the sheet in meet.html. */
+/** Plays an <audio>; no sound before the first touch of a page is the browser's rule, so it asks for one if need be. */
+export function play(sound) {
+  sound.play().catch((error) => {
+    if (error.name !== "NotAllowedError") return;
+    say("Click anywhere, or press a key, to hear the others.", { about: "sound" });
+    const touched = new AbortController();
+    const unlock = () => {
+      touched.abort();
+      sound.play().catch(() => {});
+      unsay("sound");
+    };
+    for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, unlock, { signal: touched.signal });
+  });
+}
+
+/** An icon of the sheet in the page. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", `icon ${name}`);

@@ -65,7 +65,10 @@ export class Stay {
     return this.#state === "joined" || this.#state === "reconnecting";
   }
 
-  /** From the lobby, or once more after a rejection. credentials: {username, password, room_password}, each optional. */
+  /**
+   * From the lobby, or once more after a rejection. credentials: {username, password, room_password}, each optional, or
+   * {access_token}, with which nobody waits to be let in: a refusal is for good.
+   */
   enter(name, credentials) {
     if (this.#state !== "lobby" && this.#state !== "rejected") return;
     this.#name = name;
@@ -308,7 +311,8 @@ export class Stay {
         break;
       case 403:
         this.#token = null;
-        this.#drop("waiting");
+        if (this.#credentials.access_token === undefined) this.#drop("waiting");
+        else this.#drop("lobby", "refused", error.message);
         break;
       case 404:
         this.leave("ended");
