@@ -391,6 +391,8 @@ class Peer:
             receiving = self._room.publication(feed)
             if receiving is not None:
                 sources[mid] = self._room.source(feed, receiving.incoming.codecs)
+            elif self._room.is_announced(feed.name):
+                sources[mid] = self._room.source(feed, None)
         text, agreement = self.endpoint.answer(
             offer,
             sources,
@@ -502,6 +504,7 @@ class MediaRoom:
         self._listener = listener
         # The connection that speaks for a member, by name and source.
         self._publishers: dict[tuple[str, MediaSource], Peer] = {}
+        self._announced: set[str] = set()
         self._peers: set[Peer] = set()
         self._owners: dict[str, int] = {}  # name to the data plane's number, and back
         self._names: dict[int, str] = {}
@@ -524,6 +527,14 @@ class MediaRoom:
         """The same, but nothing comes down; a peer of the same name and source is replaced."""
         return self._replace(self._open(name, source, False, listener), source, offer)
 
+    def announce(self, name: str) -> None:
+        """A member that may come to send by connections of its own. Whoever asks for its picture before gets a section for
+        it that is silent as yet, since nothing would tell the client when to ask again."""
+        self._announced.add(name)
+
+    def retire(self, name: str) -> None:
+        self._announced.discard(name)
+
     def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[Peer, str]:
         """A further connection of a member, offered by the server, that carries others' media; `Peer.accept` follows."""
         peer = self._open(name, None, False, listener)
@@ -541,6 +552,9 @@ class MediaRoom:
         """What a member sends of a kind now."""
         publisher = self._publisher(feed)
         return None if publisher is None else publisher.publication(feed.kind)
+
+    def is_announced(self, name: str) -> bool:
+        return name in self._announced
 
     def is_cut(self, feed: Feed) -> bool:
         publisher = self._publisher(feed)

@@ -60,6 +60,13 @@ class Connections:
         self._watcher = watcher
         self._media: MediaRoom | None = None
         self._members: dict[str, _Held] = {}
+        self._announced: set[str] = set()
+
+    def announce(self, member: str) -> None:
+        """It has come without a connection, and is to make several."""
+        self._announced.add(member)
+        if self._media is not None:
+            self._media.announce(member)
 
     # --- a member's only one ---
 
@@ -140,6 +147,9 @@ class Connections:
 
     def drop(self, member: str) -> None:
         """All that the member has, and those by which others received of it."""
+        self._announced.discard(member)
+        if self._media is not None:
+            self._media.retire(member)
         held = self._members.pop(member, None)
         if held is not None:
             for peer in held.peers.values():
@@ -178,6 +188,8 @@ class Connections:
     def _opened(self) -> MediaRoom:
         if self._media is None:
             self._media = self._engine.open_room(self._watcher)
+            for member in self._announced:
+                self._media.announce(member)
         return self._media
 
     def _hold(self, member: str, leg: Leg, peer: MediaPeer) -> MediaPeer:

@@ -302,6 +302,7 @@ class RoomHost:
         """Without a connection; `publish` and `subscribe` make them."""
         self._room.check(join)
         events = self._enter(join, listener)
+        self._connections.announce(join.member)
         reply()
         self._welcome(join.member, listener, events)
 

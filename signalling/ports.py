@@ -312,6 +312,14 @@ class MediaRoom(Protocol):
         """
         ...
 
+    def announce(self, name: str) -> None:
+        """A member that may come to send by `open_publisher`, for those who ask for its picture before it does."""
+        ...
+
+    def retire(self, name: str) -> None:
+        """It will not any more. Unknown ones too."""
+        ...
+
     def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[MediaPeer, str]:
         """A further connection of a member, which carries these and which we offer; `MediaPeer.accept` follows."""
         ...

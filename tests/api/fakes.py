@@ -51,6 +51,12 @@ class FakeRoom:
         listener.connected()
         return FakePeer(), "answer"
 
+    def announce(self, name: str) -> None:
+        pass
+
+    def retire(self, name: str) -> None:
+        pass
+
     def offer_peer(self, name: str, feeds: Sequence[Any], listener: Any) -> tuple[FakePeer, str]:
         return FakePeer(), "offer"
 

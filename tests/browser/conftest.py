@@ -160,3 +160,10 @@ async def relay(server: Server, nursery: trio.Nursery) -> Relay:
     relay = Relay(host, int(port))
     await nursery.start(relay.serve)
     return relay
+
+
+@pytest.fixture
+def kpoint_key(server: Server) -> dict[str, str]:
+    """What KPOINT clients register with for the licence of the demo page."""
+    key: dict[str, str] = httpx.get(f"{server.url}/kpoint-demo/key", trust_env=False).json()
+    return key

@@ -1,5 +1,7 @@
 """What an administrator may do to others: their media really stop, they really are out, and they are told."""
 
+import json
+
 import trio
 
 from tests.browser.chromium import Chromium
@@ -124,8 +126,15 @@ async def test_a_removed_member_is_out_and_may_ask_again(server: Server, chromiu
     )
     await anna.page.press("Escape")
     await anna.page.wait_for(f"!{question}.open")
-    assert anna.page.heard("member_leave_room") == []
+    # Asked again at once, it is another question: the browser tells of a dialog's end only with the next frame it draws.
     await anna.page.click(act(bob_id, "Remove"))
+    await anna.page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => {"
+        f" {question}.close('');"
+        f" setTimeout(() => {{ document.querySelector({json.dumps(act(bob_id, 'Remove'))}).click(); done(); }}); }}))"
+    )
+    assert await anna.page.evaluate(f"{question}.open")
+    assert anna.page.heard("member_leave_room") == []
     await anna.page.click("#confirm [value=yes]")
     await bob.page.wait_for("atrium.state === 'left'")
     assert await bob.page.evaluate("document.getElementById('left-title').textContent") == "You are out of the room"

@@ -164,12 +164,13 @@ class Media:
         return await self.ask("report", pitches=pitches or [])
 
     async def sees(self, mid: str, publisher: "Media", more: int = 5) -> None:
-        """Pictures of this publisher keep arriving on the section: its size, its shade, and so many new ones."""
+        """Pictures of this publisher keep arriving on the section: its size, if it has one, its shade, and so many new ones."""
         first: int | None = None
 
         def right(section: dict[str, Any]) -> bool:
             nonlocal first
-            if section.get("size") != list(publisher.size or ()) or abs(section["shade"] - publisher.shade) > 12:
+            resized = publisher.size is not None and section.get("size") != list(publisher.size)
+            if resized or abs(section["shade"] - publisher.shade) > 12:
                 first = None
                 return False
             first = section["frames"] if first is None else first

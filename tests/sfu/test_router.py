@@ -619,6 +619,20 @@ async def test_stats_tell_which_source_it_is(play: Play) -> None:
     assert ("closed", "screen") == (screen.peer.stats().state, screen.peer.stats().publishes)
 
 
+async def test_who_asks_before_a_member_sends_sees_it_once_it_does(play: Play) -> None:
+    bob = await play.join("bob")
+    play.room.announce("ann")
+    (view,) = bob.watch("ann")
+    assert 0 != view
+    assert [REASON_ABSENT] == [each.reason for each in bob.peer.stats().outbound if each.kind == "video"]
+    ann = await play.publish("ann", "camera")
+    await is_asked_for_a_key(ann)
+    await shows(ann, bob.caller, view, b"a face")
+    play.room.retire("ann")
+    ann.peer.close()
+    assert [0] == bob.watch("ann")
+
+
 async def test_a_publisher_replaces_the_one_of_the_same_source_only(play: Play) -> None:
     camera, screen = await play.publish("ann", "camera"), await play.publish("ann", "screen", sound=False)
     leg = await play.receive("bob", SCREEN)

@@ -102,6 +102,7 @@ class FakeMediaRoom:
     listener: RoomListener
     peers: dict[str, FakePeer] = field(factory=dict)
     all_peers: list[FakePeer] = field(factory=list)
+    announced: set[str] = field(factory=set)
     closed: bool = False
 
     def open_peer(self, name: str, offer: str, listener: PeerListener) -> tuple[FakePeer, str]:
@@ -120,6 +121,12 @@ class FakeMediaRoom:
         if label in self.peers:
             self.peers[label].closed = True
         return self._place(label, FakePeer(name, listener, sends="silent" not in offer, label=label)), text
+
+    def announce(self, name: str) -> None:
+        self.announced.add(name)
+
+    def retire(self, name: str) -> None:
+        self.announced.discard(name)
 
     def offer_peer(self, name: str, feeds: Sequence[Feed], listener: PeerListener) -> tuple[FakePeer, str]:
         assert not self.closed

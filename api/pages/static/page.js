@@ -67,16 +67,23 @@ export function element(tag, className = "", text = "") {
   return made;
 }
 
-/** Opens a dialog and waits for what it is closed with: the value of the button, or "" for Escape and a click beside it. */
+/**
+ * Opens a dialog and waits for what it is closed with: the value of the button, or "" for Escape and a click beside it.
+ *
+ * The `close` event would not do: browsers send it with a later frame. Who opens the dialog again before that would have the
+ * end of the question before taken for the answer to the new one.
+ */
 export function askIn(dialog) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((answer) => {
-    dialog.addEventListener("click", onBackdrop);
-    dialog.addEventListener("close", () => {
+    const watch = new MutationObserver(() => {
+      watch.disconnect();
       dialog.removeEventListener("click", onBackdrop);
       answer(dialog.returnValue);
-    }, { once: true });
+    });
+    watch.observe(dialog, { attributeFilter: ["open"] });
+    dialog.addEventListener("click", onBackdrop);
   });
 }
 

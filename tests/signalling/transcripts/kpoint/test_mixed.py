@@ -597,3 +597,15 @@ async def test_the_members_ids_are_unique_within_a_licence_only(stage: KpointSta
         rita/2 -> join_room auth_token=token
         rita/2 <- ok members= ...
         """)
+
+
+async def test_the_engine_knows_who_may_yet_send(stage: KpointStage) -> None:
+    """For members of the Room API that ask for its picture before there is one: nothing tells them when to ask again."""
+    await stage.play(BOTH)
+    assert stage.engine.room.announced == {"ken"}
+    await stage.play("""
+        ken  -> leaveRoom
+        ken  <- ok
+        rita <- member_leave_room member=ken by_admin=false
+        """)
+    assert stage.engine.room.announced == set()
