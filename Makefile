@@ -25,7 +25,7 @@ test: $(TESTABLE)
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(TESTABLE)
-	ATRIUM_TEST_QUICK=1 $(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+	ATRIUM_TEST_QUICK=1 $(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/e2e -n 2 --dist worksteal $(ARGS)
 
 bench: $(TESTABLE)
 	$(BIN)/python -m benches.forward $(ARGS)

@@ -492,8 +492,8 @@ class RoomHost:
         self._expected[call_id] = until
 
     def expect_no_more(self, call_id: str) -> None:
-        self._expected.pop(call_id, None)
-        self._settle()
+        if self._expected.pop(call_id, None) is not None:
+            self._settle()
 
     @property
     def awaited_until(self) -> float:

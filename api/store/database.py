@@ -10,6 +10,7 @@ Migrations run on opening, in one transaction under a lock, so that two processe
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 SQLITE_FILE = "atrium.db"
 LOCK_WAIT_S = 10.0
+LOCK_RETRY_S = 0.01
 # "atrium" in ASCII: the advisory lock under which PostgreSQL databases are migrated.
 MIGRATION_LOCK = 0x61747269756D
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -111,7 +113,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     def connect(connection: sqlite3.Connection, _: object) -> None:
         # The driver would begin transactions by its own rules; ours begin in `begin` below.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        _write_ahead(connection)
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")
@@ -121,6 +124,21 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turns WAL on, which a database keeps from then on."""
+    too_late = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            # The one statement here that the driver's timeout does not cover: it reads, then writes, and SQLite lets nobody
+            # wait who holds a read lock. So of two that open a new database at once, one is refused and has to try again.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > too_late:
+                raise
+            time.sleep(LOCK_RETRY_S)
 
 
 Row = sa.Row[Any]

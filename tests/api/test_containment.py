@@ -126,9 +126,13 @@ async def talk(server: Server, *pieces: bytes, wait_s: float = 5.0) -> bytes:
         try:
             for piece in pieces:
                 await stream.send_all(piece)
-                with trio.move_on_after(0.02):  # so that the server reads the pieces one by one
+                # So that the server reads the pieces one by one; and what is a frame is sent after the answer to the upgrade.
+                is_upgrade = piece == UPGRADE + b"\r\n"
+                with trio.move_on_after(wait_s if is_upgrade else 0.02):
                     while answered := await stream.receive_some():
                         received += bytes(answered)
+                        if is_upgrade and b"\r\n\r\n" in received:
+                            break
             await stream.send_eof()
             with trio.move_on_after(wait_s):
                 async for chunk in stream:

@@ -1,6 +1,7 @@
 """Who is in a room now: GET /v1/rooms/<uuid>/members, also on an address of its own (contract room-api, section 2)."""
 
 import json
+import random
 import socket
 from pathlib import Path
 
@@ -17,9 +18,14 @@ NOBODY = "7f3f8c5e-5f0e-4b8e-9a53-0d3c5a1a2b3c"
 
 @pytest.fixture
 def second() -> str:
-    """An address that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return f"127.0.0.1:{found.getsockname()[1]}"
+    """An address that nobody uses, and that the system gives to nobody who asks for any: it takes higher ports for those."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return f"127.0.0.1:{port}"
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The contract of the storage, on each kind of database."""
 
+import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 import trio
 
 from api.store import Database, Store, StoreError, keys, rooms, users
+from api.store.database import SQLITE_FILE
 from signalling.ports import ListedUser, RoomRecord
 
 
@@ -179,6 +182,17 @@ async def test_writers_of_two_openings_wait_for_each_other(database: Database, t
             nursery.start_soon(stores[number % 2].write, partial(rooms.add, name=str(number)))
     assert {room.name for room in database.read(rooms.all_rooms)} == {str(number) for number in range(40)}
     other.close()
+
+
+async def test_a_first_opening_waits_for_a_lock_that_it_cannot_queue_for(tmp_path: Path) -> None:
+    """While another process makes the database WAL, or is at its first write; SQLite itself refuses that at once."""
+    with closing(sqlite3.connect(tmp_path / SQLITE_FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, lambda: Database(tmp_path).close())
+            await trio.sleep(0.2)
+            other.execute("COMMIT")
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_two_first_openings_at_once_make_one_database(tmp_path: Path, store_url: str) -> None:

@@ -13,7 +13,7 @@ HOLD_S = 0.5
 EVERY_S = 2.0
 HOLDS = 3
 PACKET_S = 0.02
-LATEST_S = 0.1
+LATEST_S = HOLD_S / 2  # packets that waited for Python would be late by up to all of it
 
 
 async def hold(server: Running, socket: RoomSocket) -> float:
