@@ -27,7 +27,8 @@ def configure(level: int = logging.INFO) -> None:
     )
     person = sys.stderr.isatty()
     endings: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        # No locals beside the traceback: there are keys and tokens among them.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if person
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

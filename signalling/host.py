@@ -494,6 +494,7 @@ class RoomHost:
     def expect_no_more(self, call_id: str) -> None:
         if self._expected.pop(call_id, None) is not None:
             self._settle()
+            self._wake()
 
     @property
     def awaited_until(self) -> float:

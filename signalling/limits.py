@@ -11,6 +11,9 @@ MAX_FRAME_BYTES = 1024 * 1024
 OUTBOX_MESSAGES = 1000
 """Messages waiting for one socket; the next one closes it with 4008."""
 
+OUTBOX_CHARS = 8 * 1024 * 1024
+"""Characters waiting for one socket, beside the first message; more close it with 4008."""
+
 WRITE_CHARS = 16 * 1024
 """A socket is handed what waits for it in one write, until so many characters are reached."""
 

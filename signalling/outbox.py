@@ -1,6 +1,6 @@
 """Messages on their way to one socket, in order, at most OUTBOX_MESSAGES of them.
 
-`put` is synchronous, so a room never waits for a member. Overflow rule: levels and rates make room first, since the next
+And at most OUTBOX_CHARS, since one dialect passes on pictures. `put` is synchronous, so a room never waits for a member. Overflow rule: levels and rates make room first, since the next
 one says it all again; a socket that still has a full queue is closed with 4008, because a view with a gap is worse than
 none. Closing is the writer's: it ends the messages it is at, so that the client can read the reason.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import trio
 from attrs import define, frozen
 
-from signalling.limits import OUTBOX_MESSAGES, WRITE_CHARS
+from signalling.limits import OUTBOX_CHARS, OUTBOX_MESSAGES, WRITE_CHARS
 
 
 @frozen
@@ -32,19 +32,20 @@ class Outbox:
     def __init__(self, on_close: Callable[[], None]) -> None:
         self._queue: deque[Message] = deque()
         self._droppable = 0
+        self._chars = 0
         self._writer = trio.Event()
         self._on_close = on_close
         self._closing: Close | None = None
 
     def put(self, text: str, droppable: bool = False) -> None:
-        if len(self._queue) >= OUTBOX_MESSAGES and not self._make_room(droppable):
+        if self._is_full(text) and not self._make_room(text, droppable):
             return
         self._append(Message(text, droppable))
 
     def put_awaited(self, text: str) -> trio.Event:
         """The event is set once the socket has taken the message; never, if the socket is closed before."""
         sent = trio.Event()
-        if len(self._queue) < OUTBOX_MESSAGES or self._make_room(False):
+        if not self._is_full(text) or self._make_room(text, False):
             self._append(Message(text, False, sent))
         return sent
 
@@ -56,6 +57,7 @@ class Outbox:
         self._on_close()
         if not flush:
             self._queue.clear()
+            self._chars = 0
         self._writer.set()
 
     async def take(self) -> list[Message] | Close:
@@ -72,6 +74,7 @@ class Outbox:
             message = self._queue.popleft()
             self._droppable -= message.droppable
             chars += len(message.text)
+            self._chars -= len(message.text)
             messages.append(message)
         if messages:
             return messages
@@ -82,17 +85,26 @@ class Outbox:
         if self._closing is not None:
             return
         self._queue.append(message)
+        self._chars += len(message.text)
         self._droppable += message.droppable
         self._writer.set()
 
-    def _make_room(self, droppable: bool) -> bool:
+    def _is_full(self, text: str) -> bool:
+        """One message alone always has room, however long."""
+        if len(self._queue) >= OUTBOX_MESSAGES:
+            return True
+        return bool(self._queue) and self._chars + len(text) > OUTBOX_CHARS
+
+    def _make_room(self, text: str, droppable: bool) -> bool:
         """Whether one more message may enter a full queue."""
         if droppable or self._closing is not None:
             return False
-        if not self._droppable:
-            self.close(4008, "too slow", flush=False)
-            return False
-        oldest = next(index for index, message in enumerate(self._queue) if message.droppable)
-        del self._queue[oldest]
-        self._droppable -= 1
+        while self._is_full(text):
+            if not self._droppable:
+                self.close(4008, "too slow", flush=False)
+                return False
+            oldest = next(index for index, message in enumerate(self._queue) if message.droppable)
+            self._chars -= len(self._queue[oldest].text)
+            del self._queue[oldest]
+            self._droppable -= 1
         return True

@@ -136,7 +136,7 @@ class LicenceRoom:
     """Whether it goes when the last member leaves."""
     talking_noty: bool
     host: str
-    """The member id of whoever opened it, or was made its host, with name and device as last known."""
+    """The member id of whoever opened it, or was made its host, with the name and device that it had then."""
     host_name: str
     host_device: str
     parent: str | None

@@ -107,6 +107,8 @@ class Rooms:
         self._held: dict[str, dict[Listener, _Owner]] = {}
         self._connections: dict[Listener, None] = {}
         self._ended = 0
+        self.licences_ended = 0
+        """How often, so that whoever has asked for a licence meanwhile asks again."""
         self._draining: ServerDraining | None = None
         self._stopped = False
         self._nobody_joined = trio.Event()
@@ -232,7 +234,9 @@ class Rooms:
             host.expect_no_more(call_id)
 
     def refuse_if_called(self, scope: str, id: str) -> None:
-        """CallInUse if a call of that scope has this id, or is about to."""
+        """CallInUse if a call of that scope has this id, or is about to, or a registered user has."""
+        if self.tenants.is_registered(scope, id):
+            raise CallInUse("a registered user has this id")
         if (scope, id) in self._joined or any(owner.scope == scope for owner in self._held.get(id, {}).values()):
             raise CallInUse("a call has this id")
 
@@ -332,12 +336,24 @@ class Rooms:
 
     async def end_licence(self, licence: str) -> None:
         """Ends all that runs under a licence, which has been disabled, and closes its sockets."""
+        self.licences_ended += 1
+        hosts = self.tenants.hosts(licence)
         listeners = self.tenants.listeners(licence)
-        for host in self.tenants.hosts(licence):
+        listeners += [
+            each for holders in self._held.values() for each, held in holders.items() if held.scope == licence
+        ]
+        for host in hosts:
             listeners += host.listeners()
-            await self.end(host.id)
-        for listener in dict.fromkeys(listeners):
-            listener.close(4403, "the licence is disabled")
+            self.tokens.revoke(host.id, None)
+        try:
+            await self.tokens.kept()
+        finally:
+            # Whatever the store says, nothing goes on under a licence that has been disabled.
+            for host in hosts:
+                host.end()
+                self.free_calls(host.id, None)
+            for listener in dict.fromkeys(listeners):
+                listener.close(4403, "the licence is disabled")
 
     def snapshot(self) -> list[LiveRoom]:
         return [host.snapshot() for host in self._hosts.values() if host.members or host.waiting]
@@ -397,6 +413,8 @@ class Rooms:
             del self._hosts[host.id]
             host.close()
             self.tenants.note_deserted(host)
+            if host.licensed is not None:
+                self.free_calls(host.id, None)
 
     def observe(self, host: RoomHost, event: Event) -> None:
         if self._observers:

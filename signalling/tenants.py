@@ -22,8 +22,8 @@ from signalling.limits import LICENCE_ROOMS, UNUSED_ROOM_S
 from signalling.listener import Listener
 from signalling.places import Places
 from signalling.ports import Licence, LicenceRoom, LicenceRooms
-from signalling.room.errors import CallInUse, LimitReached, NotFound, RoomExists
-from signalling.room.member import Charter, RoomKind
+from signalling.room.errors import LimitReached, NotFound, RoomExists
+from signalling.room.member import RoomKind
 
 
 class Registry(Protocol):
@@ -75,9 +75,7 @@ class Tenants:
         """CallInUse or LimitReached. `forced`: whoever has registered as that user before is replaced."""
         tenant = self._tenant(licence.id)
         former = tenant.registrants.get(user)
-        if former is not None and not forced:
-            raise CallInUse("this user is registered on another socket")
-        if former is None:
+        if former is None or not forced:
             self._registry.refuse_if_called(licence.id, user)
         tenant.users.check(user, licence.max_users, trio.current_time())
         if former is not None:
@@ -184,10 +182,11 @@ class Tenants:
             made = tenant.hosts[name] = self._registry.keep(room, kept_until)
         return made
 
-    async def store_charter(self, host: RoomHost, charter: Charter) -> None:
-        """Keeps what a room is about to become."""
+    async def store_charter(self, host: RoomHost) -> None:
+        """Keeps what the room, which is there in this very step, has become."""
+        charter = host.charter
         assert host.licensed is not None and charter.host is not None
-        changed = evolve(
+        changed = host.licensed = evolve(
             host.licensed,
             title=charter.title,
             capacity=charter.capacity,
@@ -196,7 +195,6 @@ class Tenants:
             host_device=charter.host.device,
         )
         await self._store.keep(changed)
-        host.licensed = changed
 
     async def forget(self, host: RoomHost) -> None:
         """The room is stored no more when this returns; whoever calls ends it then."""

@@ -5,6 +5,9 @@ import math
 import re
 from typing import Any, Final
 
+CONTROL: Final = re.compile("[\0-\x1f\x7f-\x9f]")
+"""Characters that no name has."""
+
 HALF_A_PAIR: Final = re.compile("[\ud800-\udfff]")
 """One half of a surrogate pair: JSON can write it, UTF-8 cannot."""
 

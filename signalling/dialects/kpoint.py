@@ -10,7 +10,6 @@ but what the contract names. What a request means, and whether it is allowed now
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Any, Final, assert_never
 from attrs import asdict, field, frozen
 
 from sfu.wanted import MediaSource
-from signalling.dialects.json_text import HALF_A_PAIR, Unreadable, is_clean, is_deeper, read_json
+from signalling.dialects.json_text import CONTROL, HALF_A_PAIR, Unreadable, is_clean, is_deeper, read_json
 from signalling.ice_servers import IceServer
 from signalling.limits import (
     CALL_ID_CHARS,
@@ -531,7 +530,6 @@ BINARY_REPLY: Final = _reply("error", None, BAD_REQUEST, "text frames only")
 _Reader = Callable[[str, Any], object]
 """From the field of that name to its value. Raises BadRequest, Missing or TooLong."""
 
-_CONTROL: Final = re.compile("[\0-\x1f\x7f-\x9f]")
 _SOURCES: Final[Mapping[str, MediaSource]] = {"cam": "camera", "screen": "screen"}
 
 
@@ -584,7 +582,7 @@ def _label(name: str, value: object) -> str:
 
 def _id(name: str, value: object, longest: int = KPOINT_ID_CHARS) -> str:
     text = _filled(name, value)
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise BadRequest(f"{name} has control characters")
     if len(text) > longest:
         raise TooLong(f"{name} is longer than {longest}")

@@ -249,7 +249,10 @@ class KpointParty:
     # --- the user ---
 
     async def _register(self, request: Register, reply: Reply) -> None:
-        licence = await self._rooms.licences.by_key(request.cp_code, request.auth_key)
+        ended = -1
+        while ended != self._rooms.licences_ended:
+            ended = self._rooms.licences_ended
+            licence = await self._rooms.licences.by_key(request.cp_code, request.auth_key)
         await trio.lowlevel.checkpoint_if_cancelled()
         if licence is None:
             raise Unauthorized("the licence was not accepted")
@@ -354,22 +357,11 @@ class KpointParty:
         )
 
     async def _change_room(self, user: _User, request: ChangeRoom, done: Callable[[], None]) -> None:
+        """The room changes first: what is stored then is what it is, whoever goes away meanwhile."""
         host = self._room(user, request.room)
-        command = EditRoom(user.id, request.title, request.capacity, request.host)
-        host.check(command)
-        before = after = host.charter
-        if request.title is not None:
-            after = evolve(after, title=request.title)
-        if request.capacity is not None:
-            after = evolve(after, capacity=request.capacity)
-        if request.host is not None:
-            after = evolve(after, host=host.member(request.host))
-        await self._tenants.store_charter(host, after)
-        try:
-            host.perform(command, done)
-        except RoomError:
-            await self._tenants.store_charter(host, before)
-            raise
+        host.perform(EditRoom(user.id, request.title, request.capacity, request.host))
+        await self._tenants.store_charter(host)
+        done()
 
     async def _end(self, host: RoomHost, user: _User, quiet: bool, reply: Callable[[], None]) -> None:
         done: Callable[[], None] | None = reply

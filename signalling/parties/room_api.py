@@ -294,6 +294,7 @@ class RoomApiParty:
 
         async def make() -> RoomHost:
             tenants.check_places(None, licence, request.call_id)
+            self._rooms.refuse_if_called(licence.id, request.call_id)
             return await tenants.make_room(
                 licence.id,
                 request.room,
@@ -402,6 +403,8 @@ class RoomApiParty:
         self._refuse_second_join()
         claims, room = await self._claims(request.auth_token)
         licence = await self._licence(room)
+        if licence is not None:
+            room = await self._room_of(claims)  # the look-up took its time
         self._refuse_second_join()
         if isinstance(self._state, Inside) and not self._state.is_call(claims):
             raise WrongState("this socket carries another call")
@@ -435,6 +438,8 @@ class RoomApiParty:
     async def _watch_room(self, request: WatchRoom, reply: Reply) -> None:
         self._refuse_to_watch()
         claims, room = await self._claims(request.auth_token)
+        if await self._licence(room) is not None:
+            room = await self._room_of(claims)
         self._refuse_to_watch()
         former = self._state
 

@@ -1,6 +1,6 @@
 """What waits for one socket, and what gives way when it is full."""
 
-from signalling.limits import OUTBOX_MESSAGES, WRITE_CHARS
+from signalling.limits import OUTBOX_CHARS, OUTBOX_MESSAGES, WRITE_CHARS
 from signalling.outbox import Close, Outbox
 
 
@@ -79,3 +79,31 @@ async def test_a_level_that_has_left_makes_no_room() -> None:
         outbox.put(str(number))
     assert closed == ["closed"]
     assert Close(4008, "too slow") == await outbox.take()
+
+
+async def test_what_waits_is_bounded_by_its_length_too() -> None:
+    closed: list[str] = []
+    outbox = Outbox(lambda: closed.append("closed"))
+    picture = "x" * (OUTBOX_CHARS // 4)
+    outbox.put(picture * 5)  # one alone, however long
+    assert [picture * 5] == await drain(outbox, 1)
+    for _ in range(4):
+        outbox.put(picture)
+    assert closed == []
+    outbox.put("one more")
+    assert closed == ["closed"]
+    assert Close(4008, "too slow") == await outbox.take()
+
+
+async def test_what_has_been_taken_makes_room() -> None:
+    closed: list[str] = []
+    outbox = Outbox(lambda: closed.append("closed"))
+    picture = "x" * (OUTBOX_CHARS // 4)
+    for _ in range(20):
+        outbox.put(picture)
+        assert [picture] == await drain(outbox, 1)
+    outbox.put("level", droppable=True)
+    for _ in range(4):
+        outbox.put(picture)
+    assert [picture] * 4 == await drain(outbox, 4)  # the level gave way
+    assert closed == []

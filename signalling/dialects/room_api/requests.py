@@ -11,12 +11,13 @@ from typing import Any
 from attrs import field, frozen
 
 from sfu.wanted import Wanted
-from signalling.dialects.json_text import is_clean
+from signalling.dialects.json_text import CONTROL, is_clean
 from signalling.dialects.room_api.envelope import Call
 from signalling.limits import (
     CALL_ID_CHARS,
     INVITED,
     INVITED_CHARS,
+    KPOINT_ID_CHARS,
     MAX_SIZE_PX,
     NAME_CHARS,
     REACTION_CHARS,
@@ -270,6 +271,13 @@ class _Params:
             raise BadRequest(f"{name} is 1 to {CALL_ID_CHARS} letters, digits and . _ : @ -")
         return call_id
 
+    def room_name(self, name: str) -> str:
+        """Of a licence's room, which KPOINT clients may enter too."""
+        room = self.text(name, KPOINT_ID_CHARS)
+        if CONTROL.search(room):
+            raise BadRequest(f"{name} has control characters")
+        return room
+
     def token(self) -> str:
         return self.text("auth_token", TOKEN_CHARS)
 
@@ -325,7 +333,7 @@ class _Params:
 def _authenticate(params: _Params) -> Authenticate | EnterByAccess:
     if params.has("access_token"):
         return EnterByAccess(
-            room=params.text("room", NAME_CHARS),
+            room=params.room_name("room"),
             call_id=params.call_id("call_id"),
             display_name=params.optional_text("display_name", NAME_CHARS),
             access_token=params.text("access_token", TOKEN_CHARS),

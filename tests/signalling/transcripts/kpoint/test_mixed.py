@@ -191,6 +191,56 @@ LIMITS = {
         ken  -> register
         ken  <- ok ...
         """,
+    "a room that goes while somebody joins it": """
+        rita speaks room_api
+        licence acme becomes room_limit=1
+        ken  opens den
+        ken  enters den
+        rita -> authenticate room=den access_token=guest
+        rita <- ok auth_token=?token
+        look-ups take 1
+        rita -> join_room auth_token=token
+        wait 0.5
+        ken  -> destroyRoom
+        ken  <- ok
+        wait 2
+        rita <- error 404
+        look-ups take 0
+        ken  opens attic
+        ken  -> joinRoom roomId=attic
+        ken  <- ok roomId=attic ...
+        """,
+    "who is removed while it comes back stays out": """
+        rita speaks room_api
+        ron  speaks room_api
+        rita enters den owner
+        ron  enters den
+        look-ups take 1
+        ron/2 -> join_room auth_token=ron
+        wait 0.5
+        rita -> remove_member member=ron
+        rita <- ok
+        rita <- member_leave_room member=ron by_admin=true
+        ron  <- member_leave_room member=ron by_admin=true
+        wait 2
+        ron/2 <- error 401
+        """,
+    "a refusal opens no room": """
+        rita speaks room_api
+        ken  -> register
+        ken  <- ok ...
+        rita -> authenticate room=den access_token=guest call_id=ken
+        rita <- error 409
+        ken  -> memberList
+        ken  <- 441
+        """,
+    "a room's name is one that KPOINT can say": """
+        rita speaks room_api
+        rita -> authenticate access_token=guest room=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        rita <- error 400
+        rita -> authenticate access_token=guest room="a\tb"
+        rita <- error 400
+        """,
     "the last one who leaves does not shut the door on who was let in": """
         rita speaks room_api
         ken  opens den
@@ -556,6 +606,25 @@ LEAVING = {
         rita => leave_room
         ken  -> memberList
         ken  <- 441
+        """,
+    "the licence ends, and whoever is on the way": """
+        rita speaks room_api
+        ken  opens den
+        rita -> authenticate room=den access_token=guest
+        rita <- ok auth_token=?token
+        look-ups take 1
+        kim  -> register
+        wait 0.5
+        licence acme becomes enabled=false
+        licence acme ends
+        rita <- closed 4403
+        ken  <- closed 4403
+        wait 2
+        kim  <- 401
+        licence acme becomes enabled=true
+        rex  speaks room_api
+        rex  -> join_room auth_token=token
+        rex  <- error 401
         """,
     "the licence ends": BOTH
     + """

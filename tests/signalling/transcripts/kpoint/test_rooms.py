@@ -490,13 +490,29 @@ EDITING = {
         ben  <- ok
         ann  <- leave user=ben
         wait 3
-        ann  <- 410
+        ann  <- ok
         ann  -> memberList
-        ann  <- ok members=ann+host
+        ann  <- ok members=ann
         server crashes
         ann  registers
         ann  -> joinRoom
-        ann  <- ok title= host=ann+host ...
+        ann  <- ok title=new host=ben+host ...
+        """,
+    "the last one who goes while the room is edited takes it along": """
+        ann  opens den
+        ben  enters den
+        stores take 1
+        ann  -> editRoomInfo host=ben
+        wait 0.5
+        ben  -> leaveRoom
+        ben  <- ok
+        wait 3
+        ann  <- ok
+        ann  -> joinRoom
+        ann  <- 441
+        ann  -> createVideoRoom roomId=den
+        wait 3
+        ann  <- ok roomId=den
         """,
     "it counts once it is stored": """
         ann  opens den title=old
