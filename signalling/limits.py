@@ -24,7 +24,7 @@ FLOOD_WINDOW_S = 10.0
 
 FLOOD_UNIT_BYTES = 16 * 1024
 """A message counts against its socket's allowance once for every so many bytes that it begins; one that is longer and
-refused is not even parsed, so its 429 has no id."""
+refused is not even parsed, so the refusal has no id."""
 
 CLOSE_TIMEOUT_S = 5.0
 """Time for a closing socket to take what is already written; then it is left."""

@@ -1,6 +1,7 @@
-"""Messages on their way to one socket, in order, at most OUTBOX_MESSAGES of them.
+"""Messages on their way to one socket, in order: at most OUTBOX_MESSAGES of them, and of OUTBOX_CHARS, since one dialect
+passes on pictures.
 
-And at most OUTBOX_CHARS, since one dialect passes on pictures. `put` is synchronous, so a room never waits for a member. Overflow rule: levels and rates make room first, since the next
+`put` is synchronous, so a room never waits for a member. Overflow rule: levels and rates make room first, since the next
 one says it all again; a socket that still has a full queue is closed with 4008, because a view with a gap is worse than
 none. Closing is the writer's: it ends the messages it is at, so that the client can read the reason.
 """

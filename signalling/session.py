@@ -226,8 +226,13 @@ class _Connection:
             self.close(1003, "text only")
             return
         if not self._allow(len(message)):
-            reply = self._language.error(None, TooMany("too many messages")) or ""
+            reply = self._unread_refusal()
         await self._outbox.put_awaited(reply).wait()
+
+    def _unread_refusal(self) -> str:
+        refusal = self._language.error(None, TooMany("too many messages"))
+        assert refusal is not None, "only a call that was read can have asked for no reply"
+        return refusal
 
     def _allow(self, size: int) -> bool:
         now = trio.current_time()
@@ -240,9 +245,7 @@ class _Connection:
         allowed = self._allow(size)
         if not allowed and size > FLOOD_UNIT_BYTES:
             # Looking for its id would be the very work that a flood is refused.
-            unread = self._language.error(None, TooMany("too many messages"))
-            assert unread is not None
-            await self._outbox.put_awaited(unread).wait()
+            await self._outbox.put_awaited(self._unread_refusal()).wait()
             return
         try:
             call = self._language.read(text)

@@ -5,7 +5,8 @@
 
 Checks go in the order of section 2: registered, the fields (by the dialect), the user, the room, whether one is inside, and
 then what the room itself says. What changes anything comes after the last await, and whatever it relies on is looked at
-again then. A socket that is gone has left: KPOINT knows no way back but `forced`.
+again then. Two things are otherwise: an edited room changes first and is stored as it has become, and a room that is
+destroyed ends whatever the store says. A socket that is gone has left: KPOINT knows no way back but `forced`.
 """
 
 import secrets
