@@ -2,7 +2,7 @@
 
 Pure, as the model that owns it. Two roads lead to a shared screen. A KPOINT client starts the share and then publishes the
 screen on a connection of its own. A Room API client says that the one picture it sends is that of its screen: it holds
-the share if nobody else does, and either way its picture goes on.
+the share if nobody else does and the host permits it, and either way its picture goes on.
 
 Invariants:
 - there is at most one share, and who holds it is inside;
