@@ -99,7 +99,7 @@ async def test_leaving_and_the_section_that_serves_the_next(server: Server, chro
     await anna.wait_for_frames(bob_id)
     await bob.page.click("#leave")
     await anna.page.wait_for("atrium.members.length === 0 && document.querySelectorAll('.tile').length === 1")
-    assert anna.page.heard("member_leave_room") == [{"member": bob_id, "by_admin": False}]
+    assert await anna.page.wait_to_hear("member_leave_room") == [{"member": bob_id, "by_admin": False}]
     assert await bob.page.evaluate("atrium.state") == "left"
 
     carla = await open_member(chromium, address, CARLA)
