@@ -32,6 +32,7 @@ from signalling.ports import (
     LicenceRoom,
     ListedUser,
     MediaEngine,
+    Remote,
     RoomRecord,
     Tokens,
 )
@@ -69,6 +70,7 @@ from signalling.room.events import (
     Everyone,
     FeedsThere,
     InvitationRejected,
+    MemberJoined,
     MemberLeft,
     MuteChanged,
     Nobody,
@@ -119,7 +121,7 @@ class Registry(Protocol):
         """Nobody has to do with it any more, and the room is not to wait for anybody."""
         ...
 
-    def observe(self, host: "RoomHost", event: Event) -> None: ...
+    def observe(self, host: "RoomHost", event: Event, remote: Remote | None) -> None: ...
 
 
 @frozen
@@ -556,11 +558,16 @@ class RoomHost:
             self._carry_out(event)
             self._tell(event)
             if not droppable(event):
-                self._registry.observe(self, event)
+                self._registry.observe(self, event, self._remote_of(event))
             self._clear_away(event)
         if events:
             self._settle()
         self._wake()
+
+    def _remote_of(self, event: Event) -> Remote | None:
+        """Where somebody who has joined came from."""
+        seat = self._seats[event.member.id] if isinstance(event, MemberJoined) else None
+        return None if seat is None or seat.listener is None else seat.listener.remote
 
     def _wake(self) -> None:
         if self._deadline < self._asleep_until:

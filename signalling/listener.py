@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from signalling.ports import Claims
+from signalling.ports import Claims, Remote
 from signalling.room.events import Word
 
 
@@ -22,6 +22,9 @@ class Listener(Protocol):
 
     @property
     def dialect(self) -> Dialect: ...
+
+    @property
+    def remote(self) -> Remote: ...
 
     def put(self, text: str, droppable: bool = False) -> None: ...
 

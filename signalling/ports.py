@@ -216,13 +216,27 @@ class Tokens(Protocol):
 
 
 @frozen
+class Remote:
+    """The other end of a socket."""
+
+    address: str
+    """The client's, without its port; empty if it is not known."""
+    user_agent: str = ""
+    """As the client calls itself, which may be anything."""
+
+
+@frozen
 class RoomEvent:
     """An event as usage and analytics see it."""
 
     room: str
     name: str
+    licence: str
+    """The id of the licence whose room it is; empty for the server's own."""
     at: datetime
     event: Event
+    remote: Remote | None = None
+    """With MemberJoined: where the member came from."""
 
 
 class Observer(Protocol):

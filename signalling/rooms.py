@@ -32,6 +32,7 @@ from signalling.ports import (
     ListedUser,
     MediaEngine,
     Observer,
+    Remote,
     RoomEvent,
     RoomRecord,
     Tokens,
@@ -50,6 +51,10 @@ log = structlog.get_logger()
 
 SEOUL = timezone(timedelta(hours=9), "Asia/Seoul")
 """The service time zone unless configured (contract s-connector, section 7)."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @frozen
@@ -85,9 +90,11 @@ class Rooms:
         connect_timeout_s: float = 30.0,
         ice_servers: IceServers = NO_ICE_SERVERS,
         time_zone: tzinfo = SEOUL,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`connect_timeout_s`: how long a place is reserved for somebody who has been let in and has yet to join.
-        `time_zone`: in which licences and their users read and write moments without an offset."""
+        `time_zone`: in which licences and their users read and write moments without an offset. `clock`: what observers are
+        told the time by."""
         self.settings = settings
         self.kpoint = kpoint or KpointSettings()
         self.licences = licences
@@ -101,6 +108,7 @@ class Rooms:
         self.registrations = Registrations(settings.registration_ttl_s)
         self._engine = engine
         self._observers = tuple(observers)
+        self._clock = clock
         self._hosts: dict[str, RoomHost] = {}
         # By scope and call id: the ids in a licence's rooms are its own.
         self._joined: dict[tuple[str, str], RoomHost] = {}
@@ -416,9 +424,9 @@ class Rooms:
             if host.licensed is not None:
                 self.free_calls(host.id, None)
 
-    def observe(self, host: RoomHost, event: Event) -> None:
+    def observe(self, host: RoomHost, event: Event, remote: Remote | None) -> None:
         if self._observers:
-            seen = RoomEvent(host.id, host.record.name, datetime.now(UTC), event)
+            seen = RoomEvent(host.id, host.record.name, host.scope, self._clock(), event, remote)
             for observer in self._observers:
                 try:
                     observer.observe(seen)

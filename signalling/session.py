@@ -31,7 +31,7 @@ from signalling.listener import Dialect, Listener
 from signalling.outbox import Close, Outbox
 from signalling.parties.kpoint import KpointParty
 from signalling.parties.room_api import RoomApiParty
-from signalling.ports import Claims
+from signalling.ports import Claims, Remote
 from signalling.room.errors import RoomError, TooMany
 from signalling.rooms import Rooms
 
@@ -113,7 +113,7 @@ class _Manner:
     """How a dialect's connections are served."""
 
     language: Language
-    party: Callable[[Listener, Rooms, str], Party]
+    party: Callable[[Listener, Rooms], Party]
     burst: int
     per_s: float
     refusals: int
@@ -133,8 +133,8 @@ def _manner(dialect: DialectName, rooms: Rooms) -> _Manner:
             assert_never(dialect)
 
 
-async def serve_connection(socket: Socket, dialect: DialectName, rooms: Rooms, remote: str) -> None:
-    """Serves one socket until it is closed. `remote` is the client's address without its port."""
+async def serve_connection(socket: Socket, dialect: DialectName, rooms: Rooms, remote: Remote) -> None:
+    """Serves one socket until it is closed."""
     connection = _Connection(socket, _manner(dialect, rooms), rooms, remote)
     rooms.connect(connection)
     try:
@@ -149,12 +149,13 @@ async def serve_connection(socket: Socket, dialect: DialectName, rooms: Rooms, r
 class _Connection:
     """A Listener of the rooms."""
 
-    def __init__(self, socket: Socket, manner: _Manner, rooms: Rooms, remote: str) -> None:
+    def __init__(self, socket: Socket, manner: _Manner, rooms: Rooms, remote: Remote) -> None:
+        self.remote = remote
         self.dialect: Dialect = manner.language
         self._language = manner.language
         self._socket = socket
         self._outbox = Outbox(self._closing)
-        self._party = manner.party(self, rooms, remote)
+        self._party = manner.party(self, rooms)
         self._allowance = TokenBucket(manner.burst, manner.per_s, trio.current_time())
         self._refusals = Tally(manner.refusals, FLOOD_WINDOW_S)
         self._life = trio.CancelScope()

@@ -69,6 +69,9 @@ class LicenceSettings:
     time_zone: str = field(default="Asia/Seoul", validator=_time_zone)
     """In which dates and moments without an offset are meant (contract s-connector, section 7)."""
 
+    auth_failures_per_minute: int = field(default=10, validator=ge(1))
+    """Wrong secrets for one accessKey or from one address before further requests for a token are refused unread."""
+
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)

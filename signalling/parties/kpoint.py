@@ -115,7 +115,7 @@ class _User:
 class KpointParty:
     """A Registrant of the tenants."""
 
-    def __init__(self, listener: Listener, rooms: Rooms, remote: str) -> None:
+    def __init__(self, listener: Listener, rooms: Rooms) -> None:
         self.listener = listener
         self._rooms = rooms
         self._tenants = rooms.tenants

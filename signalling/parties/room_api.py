@@ -139,10 +139,9 @@ State = Anonymous | Waiting | Admitted | Watching | Inside
 
 
 class RoomApiParty:
-    def __init__(self, listener: Listener, rooms: Rooms, remote: str) -> None:
+    def __init__(self, listener: Listener, rooms: Rooms) -> None:
         self._listener = listener
         self._rooms = rooms
-        self._remote = remote
         self._state: State = Anonymous()
 
     def admit(self, call: Call) -> None:
@@ -354,7 +353,7 @@ class RoomApiParty:
 
     @property
     def _address(self) -> str:
-        return f"address {source_of(self._remote)}"
+        return f"address {source_of(self._listener.remote.address)}"
 
     def _remind(self, reply: Reply) -> None:
         if not isinstance(self._state, Waiting):

@@ -46,6 +46,7 @@ import trio
 import trio.testing
 
 from signalling import LiveRoom, RoomApiSettings, Rooms, serve_connection
+from signalling.ports import Remote
 from signalling.session import DialectName
 from signalling.settings import KpointSettings
 from tests.signalling.fakes import (
@@ -169,7 +170,7 @@ class Stage:
 
     async def _serve(self, client: Client) -> None:
         with client.handler:
-            await serve_connection(client.socket, client.dialect, self.rooms, client.remote)
+            await serve_connection(client.socket, client.dialect, self.rooms, Remote(client.remote))
         client.served = False
 
     async def settle(self) -> None:

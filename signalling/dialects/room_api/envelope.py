@@ -17,6 +17,7 @@ from signalling.room.errors import (
     Draining,
     Forbidden,
     InvitationOver,
+    LimitReached,
     MustWait,
     NoCodec,
     NotFound,
@@ -90,7 +91,9 @@ def error(call: Call | None, reason: RoomError) -> str | None:
     """The refusal of a call, or of a message that was not read and so has no id to name."""
     if call is None:
         return _error(None, False, _code(reason), str(reason))
-    return _answer(call, "error", _refusal(_code(reason), str(reason)))
+    # A join that a licence's limit forbids is refused in s-connector's words too (its contract, section 9).
+    more = {"status": False} if isinstance(reason, LimitReached) else {}
+    return _answer(call, "error", _refusal(_code(reason), str(reason), **more))
 
 
 def internal_error(call: Call) -> str | None:
@@ -115,8 +118,8 @@ def _error(id: Id | None, has_jsonrpc: bool, code: int, message: str) -> str:
     return _reply(id, has_jsonrpc, "error", _refusal(code, message))
 
 
-def _refusal(code: int, message: str) -> str:
-    return json.dumps({"code": code, "message": message})
+def _refusal(code: int, message: str, **more: bool) -> str:
+    return json.dumps({"code": code, "message": message, **more})
 
 
 def _reply(id: Id | None, has_jsonrpc: bool, outcome: str, value: str) -> str:

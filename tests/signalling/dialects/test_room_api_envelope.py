@@ -130,7 +130,8 @@ def test_a_refusal_has_its_code(refused: str, code: int) -> None:
     """Contract 3.1, and section 11 for those that a busy server gives."""
     call = room_api.read('{"id": 1, "method": "x"}')
     reply = json.loads(room_api.error(call, getattr(errors, refused)("because")))
-    assert reply == {"id": 1, "error": {"code": code, "message": "because"}}
+    more = {"status": False} if refused == "LimitReached" else {}  # contract s-connector, section 9
+    assert reply == {"id": 1, "error": {"code": code, "message": "because", **more}}
 
 
 def test_every_refusal_has_a_code() -> None:
