@@ -7,7 +7,8 @@ holds its task, and the shutdown, for ever; it never looks at pongs; and it infl
 
 - SafeTCPServer: an Exception of a connection is counted, logged and closes it; a write has a deadline. There are so
   many connections in all and from one address, and no more.
-- OnlyHTTP1: an upgrade to HTTP/2 is ignored, as RFC 9110 7.8 allows; that protocol's task outlives an early end.
+- OnlyHTTP1: an upgrade to HTTP/2 is ignored, as RFC 9110 7.8 allows; that protocol's task outlives an early end. An answer
+  is one write, not up to six. What is left of a request that was answered early is leftovers.py's.
 - RoomWebSocket: early bytes wait for the upgrade's answer; oversized and binary frames close (1009, 1003); a peer that
   leaves two pings unanswered is cut; no compression. Once it is accepted, its handler speaks to it directly
   (`own_websocket`): a notification in a large room is hundreds of messages, and each layer that they do not pass counts.
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import h11
 import hypercorn.protocol
 import hypercorn.protocol.h11
 import hypercorn.protocol.ws_stream
@@ -32,9 +34,10 @@ import hypercorn.trio.run
 import hypercorn.trio.tcp_server
 import structlog
 import trio
-from hypercorn.events import Closed, RawData
+from hypercorn.events import Closed, RawData, Updated
 from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.events import Body, Data, Event, StreamClosed
+from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ASGISendEvent, WebsocketAcceptEvent
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
@@ -161,6 +164,7 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
 
     async def run(self) -> None:
         _connection.set(self)
+        self._reading, self._waiting_for_end = trio.CancelScope(), trio.CancelScope()
         try:
             with _counts.get().place(self._peer()) as admitted:
                 await (super().run() if admitted else self._turn_away())
@@ -206,17 +210,38 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
         return self.stream if isinstance(self.stream, trio.SocketStream) else self.stream.transport_stream
 
     async def _read_data(self) -> None:
-        await super()._read_data()
-        await self.idle_task.stop()  # it would keep what is left of a gone connection for its whole time-out
+        """Being idle is a deadline of the reading; hypercorn's task for it costs each request a tenth of its time."""
+        await self.idle_task.stop()
+        self._task_group.spawn(self._end_idleness_with_server)
+        self._be_idle(True)
+        with self._reading:
+            await super()._read_data()
+        if self._reading.cancelled_caught:
+            await self.protocol.handle(Closed())
+        self._waiting_for_end.cancel()
+
+    def became(self, websocket: "RoomWebSocket") -> None:
+        """Which the server ends by other means."""
+        self.websocket = websocket
+        self._waiting_for_end.cancel()
+
+    def _be_idle(self, idle: bool) -> None:
+        self._reading.deadline = trio.current_time() + self.config.keep_alive_timeout if idle else math.inf
+
+    async def _end_idleness_with_server(self) -> None:
+        with self._waiting_for_end:
+            await self.context.terminated.wait()
+            if self._reading.deadline < math.inf:  # else the end of its request is that of the connection
+                self._reading.cancel()
 
     async def protocol_send(self, event: ConnectionEvent) -> None:
-        if isinstance(event, RawData):
-            # hypercorn's HTTP takes it for granted that its other tasks run while one writes, and hangs otherwise.
-            with trio.CancelScope(shield=True):
-                await self.send_lock.acquire()
-            await self._write_locked(event.data)
-        else:
-            await super().protocol_send(event)
+        match event:
+            case RawData():
+                await self.write(event.data)
+            case Updated():
+                self._be_idle(event.idle)
+            case _:
+                await super().protocol_send(event)
 
     async def write(self, data: bytes) -> None:
         """Returns once the system has taken it all, or the connection is gone; that need not be a checkpoint."""
@@ -263,10 +288,33 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
 
 
 class OnlyHTTP1(hypercorn.protocol.h11.H11Protocol):
-    """Everything is HTTP/1.1, or is refused as such."""
+    """Everything is HTTP/1.1, or is refused as such. An answer leaves as one write."""
+
+    _head = b""
+    """Of an answer, which its body, or its end, follows."""
 
     async def _check_protocol(self, event: object) -> None:
         pass
+
+    async def _send_h11_event(self, event: Any) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        if type(event) is h11.Response:
+            self._head = data
+        elif self._head or data:
+            data, self._head = self._head + (data or b""), b""
+            await self.send(RawData(data=data))
+
+    async def _maybe_recycle(self) -> None:
+        # Whoever has answered reads no more: to tell it of the end could mean to wait for ever for a place in its queue.
+        if isinstance(self.stream, HTTPStream):
+            self.stream.closed = True
+            self.stream = None
+        await super()._maybe_recycle()
 
 
 def text_frame(text: str) -> bytes:
@@ -357,7 +405,7 @@ class RoomWebSocket(hypercorn.protocol.ws_stream.WSStream):
         self.handshake.extensions = None  # a megabyte of zeros inflates from a kilobyte, so no compression
         await super()._accept(message)
         self._open = True
-        self._tcp.websocket = self
+        self._tcp.became(self)
         self._connections.accepted(self)
         if self._early:
             early, self._early = self._early, b""
@@ -423,6 +471,8 @@ def install(counts: Connections) -> None:
         (hypercorn.trio.tcp_server.TCPServer, "protocol_send"),
         (hypercorn.trio.tcp_server.TCPServer, "_read_data"),
         (hypercorn.protocol.h11.H11Protocol, "_check_protocol"),
+        (hypercorn.protocol.h11.H11Protocol, "_send_h11_event"),
+        (hypercorn.protocol.h11.H11Protocol, "_maybe_recycle"),
         (hypercorn.protocol.ws_stream.WSStream, "app_send"),
         (hypercorn.protocol.ws_stream.WSStream, "_accept"),
         (hypercorn.protocol.ws_stream.WSStream, "_handle_events"),

@@ -19,6 +19,7 @@ App = Callable[..., Awaitable[None]]
 
 # RFC 9110 7.2 with RFC 3986 3.2.2: a bracketed address or a name, then perhaps a port.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?")
+_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
 
 
 class Proxies:
@@ -55,6 +56,8 @@ class Gate:
         await self._app(scope, receive, send, *rest)
 
     def _seen_through_proxies(self, scope: Scope) -> Scope:
+        if not any(name.lower() in _FORWARDED for name, _ in scope["headers"]):
+            return scope  # to read addresses costs more than this look
         client = (scope.get("client") or ("", 0))[0]
         if client not in self._proxies:
             return scope
@@ -99,6 +102,7 @@ def _refusal(scope: Scope) -> int | None:
         if absolute.scheme not in ("http", "https"):
             return 400
         scope["path"] = absolute.path or "/"
+        scope["raw_path"] = urlsplit(target).path or b"/"
     return None
 
 

@@ -1,14 +1,11 @@
-"""What all routes share: errors into statuses and shapes, bearer keys, JSON bodies into attrs.
+"""What all routes share: errors into statuses and shapes, JSON bodies into attrs. Who may ask is said in viewers.py.
 
-Three families of paths have three shapes of errors: the Room API's below /v1/rooms and /v1/live, s-connector's below
-the rest of /v1, plain text elsewhere. Everything below /v1/rooms and /v1/live needs a bearer key; that is said once,
-here, so that no route can forget it.
+Two families of paths have two shapes of errors: the Room API's below /v1/rooms and /v1/live, and for the sign-in to the
+dashboard; plain text elsewhere. The rest of /v1 does not come here (s_connector/).
 """
 
-import hmac
 import json
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
 
@@ -18,15 +15,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from api import shapes
-from api.limits import BODY_BYTES, BODY_TIMEOUT_S, KEY_CHARS
-from api.services import Services
-from api.store import keys
+from api.limits import BODY_BYTES, BODY_TIMEOUT_S
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-BEARER_KEYS = "bearer keys"
+ROOM_API_ERRORS = ("/v1/rooms", "/v1/live", "/dashboard/sign-in")
 
 
 class HttpError(Exception):
@@ -39,16 +34,11 @@ class HttpError(Exception):
         self.headers = headers or {}
 
 
-def mount(app: QuartTrio, services: Services) -> None:
+def mount(app: QuartTrio) -> None:
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S
     app.config["RESPONSE_TIMEOUT"] = None  # containment has the deadline of writes
     app.url_map.merge_slashes = False
-
-    @app.before_request
-    async def authorize() -> None:
-        if below(request.path, "/v1/rooms", "/v1/live"):
-            await require_key(services)
 
     @app.errorhandler(HttpError)
     async def refused(error: HttpError) -> Response:
@@ -72,10 +62,8 @@ def below(path: str, *roots: str) -> bool:
 
 def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
     path = _path()
-    if below(path, "/v1/rooms", "/v1/live"):
+    if below(path, *ROOM_API_ERRORS):
         response = json_response({"error": {"code": int(status), "message": message}}, status)
-    elif below(path, "/v1"):
-        response = json_response({"status": False, "message": message}, status)
     else:
         response = Response(f"{message}\n", status, content_type="text/plain; charset=utf-8")
     response.headers.update(headers or {})
@@ -95,21 +83,6 @@ def json_response(value: object, status: int = 200) -> Response:
 def moment(at: datetime) -> str:
     """RFC 3339 in UTC."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-async def require_key(services: Services) -> None:
-    lines = request.headers.getlist("Authorization")
-    scheme, _, key = lines[0].partition(" ") if len(lines) == 1 else ("", "", "")
-    key = key.strip()
-    if scheme.lower() == "bearer" and key and len(key) <= KEY_CHARS and await _key_is_good(services, key):
-        return
-    raise HttpError(401, "a bearer key is needed", {"WWW-Authenticate": "Bearer"})
-
-
-async def _key_is_good(services: Services, key: str) -> bool:
-    if hmac.compare_digest(key.encode(), services.local_key.encode()):
-        return True
-    return await services.store.read(partial(keys.known, key_mac=services.keyring.mac(BEARER_KEYS, key)))
 
 
 async def json_body() -> Any:

@@ -22,6 +22,9 @@ TARGET_BYTES: Final = 2048
 BODY_BYTES: Final = 256 * 1024
 """Body of a REST request; more is answered 413."""
 
+DROPPED_BYTES: Final = 2 * 1024 * 1024
+"""Of the body of a request that has been answered before all of it came; after more the connection is closed."""
+
 BODY_TIMEOUT_S: Final = 30.0
 """Time for the body of a request to arrive; then 408."""
 
@@ -93,6 +96,37 @@ KEY_DAYS: Final = 36_500
 DOUBTFUL_ROOMS: Final = 1000
 """Rooms of licences to be removed from the store that it may never have had, because it failed; further ones may be there
 again after a restart."""
+
+S_CONNECTOR_BODY_BYTES: Final = 64 * 1024
+"""Body of a request to s-connector's REST API; more is answered 413."""
+
+ACCESS_TOKEN_MINUTES: Final = 525_600
+"""Longest life of an access token, in minutes; 400."""
+
+TOKENS_REMEMBERED: Final = 4096
+"""Keys and tokens of licences whose signatures are not looked at again; of more, the one not seen for longest is forgotten."""
+
+USER_AGENT_CHARS: Final = 512
+"""Of a User-Agent, as many are looked at."""
+
+SESSION_VISITORS: Final = 50
+"""People who have left a session that runs, as they are listed; of more, the first to leave are forgotten."""
+
+SIGN_IN_FAILURES: Final = 10
+"""Failed sign-ins to the dashboard within a minute from one address; further ones are answered 429."""
+
+SIGN_IN_S: Final = 12 * 60 * 60
+"""Life of a sign-in to the dashboard; then its token is answered 401."""
+
+USAGE_DAYS: Final = 366
+"""Days of usage in one answer to the dashboard; 422."""
+
+UNWRITTEN_SESSIONS: Final = 10_000
+"""Sessions that are over and wait to be written, because the store fails; of more, the oldest end when they were last
+written."""
+
+USAGE_SESSIONS: Final = 100_000
+"""Sessions in one answer on usage; a time with more is answered 400."""
 
 LIMIT_MODULES = ("api.limits", "signalling.limits", "sfu.limits", "native.limits")
 

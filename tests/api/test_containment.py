@@ -27,6 +27,7 @@ from api.limits import (
     BODY_BYTES,
     CLOSE_STALL_S,
     CONNECTIONS,
+    DROPPED_BYTES,
     EARLY_BYTES,
     HEADER_BYTES,
     REFUSED_CONNECTIONS,
@@ -301,6 +302,57 @@ async def test_a_connection_goes_on_after_a_body_that_was_too_long(server: Serve
                     more = await stream.receive_some()
                     assert more, answer
                     answer += more
+
+
+@pytest.mark.parametrize(("more", "goes_on"), [(0, True), (1 << 20, False)])
+async def test_so_much_of_a_body_is_dropped_after_its_answer(server: Server, more: int, goes_on: bool) -> None:
+    length = DROPPED_BYTES + more
+    head = f"POST /v1/auth HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    async with await trio.open_tcp_stream(*server.address) as stream:
+        with trio.fail_after(10):
+            await stream.send_all(head.encode())
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 413 ")
+            try:
+                await stream.send_all(b" " * length + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                answer = await stream.receive_some()
+            except trio.BrokenResourceError:
+                answer = b""
+    assert answer[:13] == (b"HTTP/1.1 200 " if goes_on else b"")
+
+
+@pytest.mark.parametrize("path", ["/v1/auth", "/v1/static", "/v1/rooms", "/healthz", "/none"])
+@pytest.mark.parametrize("ending", ["", "Connection: close\r\n"])
+async def test_many_small_pieces_that_nobody_reads_hold_nothing(server: Server, path: str, ending: str) -> None:
+    """More of them than fit into the queue between a connection and its handler."""
+    head = f"GET {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{ending}\r\n"
+    async with await trio.open_tcp_stream(*server.address) as stream:
+        with trio.fail_after(4):
+            await stream.send_all(head.encode())
+            for _ in range(50):
+                await stream.send_all(b"1\r\nx\r\n")
+            await stream.send_all(b"0\r\n\r\n" + b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            answer = b""
+            async for some in stream:
+                answer += some
+    assert answer.count(b"HTTP/1.1 ") == (1 if ending else 2)
+    assert ending or b'{"status": "ok"}' in answer
+
+
+async def test_an_answer_is_one_write(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system call for the head, one for the body and some for nothing cost more than most routes."""
+    writes: list[bytes] = []
+    write = SafeTCPServer.write
+
+    async def noted(self: SafeTCPServer, data: bytes) -> None:
+        writes.append(data)
+        await write(self, data)
+
+    monkeypatch.setattr(SafeTCPServer, "write", noted)
+    answer = await talk(
+        server, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    assert b"".join(writes) == answer
+    assert [each[:12] for each in writes] == [b"HTTP/1.1 200", b"HTTP/1.1 404"]
 
 
 async def closing_code(server: Server, *frames: bytes) -> int:
