@@ -22,6 +22,7 @@ from cryptography import x509
 from api.config import Address, Config, ConfigError, load
 from api.keyring import SECRET_FILE
 from api.store import Database, StoreError
+from api.visitors import LocationDataError, Visitors
 from sfu import bind_workers
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -59,6 +60,7 @@ def findings(path: Path | None, data: Path) -> list[Finding]:
         _libraries(),
         _clock(),
         _certificate(config),
+        _location_data(config),
     ):
         found.extend(check)
     return found
@@ -158,6 +160,17 @@ def _clock() -> Iterator[Finding]:
         yield Finding("clock", WARN, "not synchronised; tokens and reports carry its time: run an NTP client")
     elif state >= 0:
         yield Finding("clock", OK, "synchronised")
+
+
+def _location_data(config: Config) -> Iterator[Finding]:
+    if not config.http.location_data:
+        return
+    try:
+        Visitors(config.http.location_data)
+    except LocationDataError as error:
+        yield Finding("location data", FAIL, str(error))
+    else:
+        yield Finding("location data", OK, config.http.location_data)
 
 
 def _certificate(config: Config) -> Iterator[Finding]:

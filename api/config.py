@@ -75,6 +75,7 @@ class HttpSettings:
     trusted_proxies: tuple[str, ...] = attrs.field(default=("127.0.0.0/8", "::1/128"), validator=_networks)
     ping_interval_s: float = attrs.field(default=20.0, validator=gt(0))
     drain_deadline_s: float = attrs.field(default=10.0, validator=ge(0))
+    location_data: str = ""
 
     def __attrs_post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):

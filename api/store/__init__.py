@@ -1,6 +1,7 @@
-"""What must survive: rooms, users, keys, licences. `Database` is synchronous; `Store` is its face for trio.
+"""What must survive: rooms, users, keys, licences, usage. `Database` is synchronous; `Store` is its face for trio.
 
-Each of `rooms`, `users`, `keys`, `licences`, `licence_rooms` is a handful of functions on a connection; callers hand them to `read` or `write`.
+Each of `rooms`, `users`, `keys`, `admins`, `licences`, `licence_rooms`, `sessions` is a handful of functions on a connection;
+callers hand them to `read` or `write`.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,10 @@ class Store:
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
         return await trio.to_thread.run_sync(self._database.read, query, limiter=self._readers)
+
+    def version(self) -> int | None:
+        """As Database.version; for trio's thread."""
+        return self._database.version()
 
     async def write(self, change: Callable[[sa.Connection], T]) -> T:
         """Durable when this returns. A cancelled writer still waits for its transaction to end one way or the other."""

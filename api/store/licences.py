@@ -79,6 +79,12 @@ def by_cp_code(connection: sa.Connection, cp_code: str) -> LicenceRecord | None:
     return _one(connection, licences.c.cp_code == cp_code)
 
 
+def by_access_key(connection: sa.Connection, access_key: str) -> tuple[LicenceRecord, bytes] | None:
+    """With the MAC of its secret key."""
+    row = connection.execute(sa.select(licences).where(licences.c.access_key == access_key)).one_or_none()
+    return None if row is None else (_record(row), row.secret_mac)
+
+
 def named(connection: sa.Connection, which: str) -> list[LicenceRecord]:
     """Those of this id, domain or access key: more than one, if a domain looks like another licence's id."""
     return _records(connection, _has_id(which) | (licences.c.domain == which) | (licences.c.access_key == which))

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -103,6 +105,13 @@ keys = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+admins = Table(
+    "admins",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("password_hash", String(255), nullable=False),
+)
+
 licences = Table(
     "licences",
     metadata,
@@ -139,6 +148,48 @@ licence_rooms = Table(
     Column("parent", String(36)),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("licence_id", "name"),
+)
+
+# What is longer is cut by whoever writes it.
+ROOM_NAME_CHARS = 255
+USER_NAME_CHARS = 256
+LOCATION_CHARS = 128
+PLATFORM_CHARS = 256
+
+# One continuous use of a licence's room by anybody. What has been, is kept for ever: bills are made of it.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("licence_id", Integer, ForeignKey("licences.id", ondelete="CASCADE"), nullable=False),
+    Column("session_id", String(16), nullable=False),
+    # No foreign key: it outlives the room.
+    Column("room", String(36), nullable=False),
+    Column("room_name", String(ROOM_NAME_CHARS), nullable=False),
+    Column("began_at", Moment, nullable=False),
+    # Its end, or the last moment at which it was seen to run.
+    Column("until", Moment, nullable=False),
+    Column("running", Boolean, nullable=False),
+    # How many have come in, one after the other.
+    Column("visits", Integer, nullable=False),
+    Index("ix_sessions_licence_id_began_at", "licence_id", "began_at"),
+    Index("ix_sessions_running", "running", sqlite_where=text("running"), postgresql_where=text("running")),
+)
+
+# Who is in a session that runs, or was; when it ends they are forgotten.
+session_connections = Table(
+    "session_connections",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("session", Integer, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("connection_id", String(16), nullable=False),
+    Column("token", String(32), nullable=False),
+    Column("user_name", String(USER_NAME_CHARS), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("location", String(LOCATION_CHARS), nullable=False),
+    Column("platform", String(PLATFORM_CHARS), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("left_at", Moment),
 )
 
 revocations = Table(

@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from api.store import Database, keys, revocations, rooms, users
+from api.store import Database, admins, keys, revocations, rooms, sessions, users
 from api.store.database import SQLITE_FILE, migrate
 from api.store.revocations import Revocation
+from api.store.sessions import SessionRecord
 from api.store.tables import metadata
 from signalling.ports import ListedUser
 
@@ -96,6 +98,36 @@ def test_what_was_revoked_stays_so_when_rooms_of_licences_come(tmp_path: Path, s
     assert database.read(differences) == []
     assert database.write(partial(rooms.remove, room=ROOM))
     assert database.read(revocations.all_revocations) == []
+    database.close()
+
+
+def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, store_url: str) -> None:
+    licence = {
+        "domain": "trial",
+        "cp_code": "c1",
+        "access_key": "a" * 11,
+        "secret_mac": b"mac",
+        "enabled": True,
+        "created_at": AT,
+    }
+    session = SessionRecord(7, 1, "ses_x", ROOM, "x", AT, AT, running=False, visits=2)
+    made_at("0001", tmp_path, store_url)
+    engine = sa.create_engine(store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
+    with engine.begin() as connection:
+        migrate(connection, "0004")
+        # As the fourth revision had them.
+        found = sa.MetaData()
+        found.reflect(connection)
+        for table, row in (("licences", licence), ("sessions", attrs.asdict(session))):
+            moments = {key: value.replace(tzinfo=None) for key, value in row.items() if isinstance(value, datetime)}
+            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not store_url else {})))
+    engine.dispose()
+    database = Database(tmp_path, store_url)
+    assert database.read(differences) == []
+    assert database.read(partial(sessions.began_within, licence=1, start=AT, end=None, at_most=9)) == [session]
+    assert database.read(partial(admins.password_hash, name="admin")) is None
+    database.write(partial(admins.set_password, name="admin", password_hash="hash"))
+    assert database.read(partial(admins.password_hash, name="admin")) == "hash"
     database.close()
 
 
