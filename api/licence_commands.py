@@ -4,17 +4,19 @@ The database is written and nothing else, so a change holds from the next `regis
 runs or not. Only `disable --now` tells the running server, to end what runs.
 """
 
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from attrs import evolve
 from cyclopts import App, Parameter
 
 from api.cli import HERE, AsJson, CommandError, NoServer, Place, ask, check_text, print_json, print_rows
 from api.http import moment
-from api.licences import LicenceKeys, first_moment, last_moment, make
+from api.licences import ORIGIN, LicenceKeys, first_moment, last_moment, make
 from api.limits import DOMAIN_CHARS, KEY_DAYS, LICENCE_MAXIMUM
-from api.store import licences
+from api.store import licences, sessions
 from api.store.licences import LicenceRecord
 from signalling.limits import CP_CODE_CHARS
 
@@ -82,6 +84,7 @@ def disable(
     *,
     now: Annotated[bool, Parameter(negative="", help="End its running calls too.")] = False,
     place: Place = HERE,
+    json: AsJson = False,
 ) -> None:
     """Let nobody in by this licence any more. Running calls may finish."""
     record = _enable(which, False, place)
@@ -90,12 +93,18 @@ def disable(
             ask(place, "DELETE", f"/v1/live/licences/{record.id}")
         except NoServer:
             pass  # then nothing of the licence runs
+    if json:
+        print_json(_listed(record))
 
 
 @app.command(name="enable")
-def enable(which: Annotated[str, Parameter(help="Id, domain or access key.")], *, place: Place = HERE) -> None:
+def enable(
+    which: Annotated[str, Parameter(help="Id, domain or access key.")], *, place: Place = HERE, json: AsJson = False
+) -> None:
     """Make a disabled licence good again."""
-    _enable(which, True, place)
+    record = _enable(which, True, place)
+    if json:
+        print_json(_listed(record))
 
 
 @app.command(name="key")
@@ -113,6 +122,48 @@ def key(
     _print({"id": str(record.id), "domain": record.domain} | _keys(record, place, key_days), json)
 
 
+@app.command(name="usage")
+def usage(
+    which: Annotated[str, Parameter(help="Id, domain or access key.")],
+    *,
+    month: Annotated[str | None, Parameter(help="YYYY-MM; the present one if it is not given.")] = None,
+    place: Place = HERE,
+    json: AsJson = False,
+) -> None:
+    """How long each room was in use: the sessions that began in a month, whole. What runs counts as far as it is written."""
+    zone = place.loaded().licence.zone
+    begins, ends = _month(month, zone)
+    with place.database() as database:
+        record = _the_one(database.read(partial(licences.named, which=which)), which)
+        used = database.read(partial(sessions.by_room, licence=record.id, start=begins, end=ends))
+    seconds, count = sum(room.seconds for room in used), sum(room.sessions for room in used)
+    if json:
+        rooms = [{"roomName": room.name, "sessions": room.sessions, "seconds": room.seconds} for room in used]
+        about = {"id": str(record.id), "domain": record.domain, "month": f"{begins:%Y-%m}", "timeZone": str(zone)}
+        print_json({**about, "totalSecond": seconds, "sessions": count, "rooms": rooms})
+        return
+    rows = [(room.name, room.sessions, room.seconds) for room in used] + [("all rooms", count, seconds)]
+    shown = [{"room": name, "sessions": of_room, "time": _length(length)} for name, of_room, length in rows]
+    print_rows(shown, ("room", "sessions", "time"), False)
+
+
+def _month(month: str | None, zone: tzinfo) -> tuple[datetime, datetime]:
+    """Its first moment, and that of the next."""
+    try:
+        begins = datetime.now(zone) if month is None else datetime.strptime(month, "%Y-%m")
+        begins = datetime(begins.year, begins.month, 1, tzinfo=zone)
+        ends = datetime(begins.year + begins.month // 12, begins.month % 12 + 1, 1, tzinfo=zone)
+        for edge in (begins, ends):
+            edge.astimezone(UTC)  # as the store will have it: no year 0, no year 10000
+        return begins, ends
+    except (ValueError, OverflowError):
+        raise CommandError(f"--month: {month!r} is no month such as 2026-11") from None
+
+
+def _length(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
 def _check_domain(domain: str) -> None:
     check_text("--domain", domain, DOMAIN_CHARS)
     if any(letter.isspace() for letter in domain):
@@ -122,14 +173,12 @@ def _check_domain(domain: str) -> None:
     try:
         parts = urlsplit(domain)
         default_port = parts.port == {"http": 80, "https": 443}.get(parts.scheme)
-        plain = f"{parts.scheme}://{parts.netloc}".lower() == domain and domain.isascii()
-        fit = plain and parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError:
-        fit, default_port = False, False
-    if not fit or default_port:
+        default_port = True
+    if default_port or not ORIGIN.fullmatch(domain):
         raise CommandError(
             "--domain: a word, or an origin as browsers write it: https://host or https://host:port, in lower case, "
-            "without a path and without the port that is meant anyway"
+            "without a path, without the port that is meant anyway, and no IPv6 address"
         )
 
 
@@ -156,7 +205,7 @@ def _enable(which: str, enabled: bool, place: Place) -> LicenceRecord:
     with place.database() as database:
         record = _the_one(database.read(partial(licences.named, which=which)), which)
         database.write(partial(licences.enable, id=record.id, enabled=enabled))
-    return record
+    return evolve(record, enabled=enabled)
 
 
 def _the_one(found: list[LicenceRecord], which: str) -> LicenceRecord:

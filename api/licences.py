@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from datetime import time as time_of_day
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import attrs
@@ -54,14 +54,22 @@ MADE_CP_CODE_CHARS = 10
 ALPHANUMERIC = string.ascii_lowercase + string.digits
 DAY_S = 24 * 60 * 60
 
+ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?")
+"""A domain that is checked against the page around a room: as browsers write it, and as CSP can (which knows no IPv6)."""
+
 RETRY_S = 1.0
 # For what is left, when the server ends.
 FLUSH_S = 5.0
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
 )
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a bare day."""
+    return _DATE.fullmatch(text) is not None
 
 
 def first_moment(text: str, zone: tzinfo) -> datetime:
@@ -70,12 +78,13 @@ def first_moment(text: str, zone: tzinfo) -> datetime:
 
 
 def last_moment(text: str, zone: tzinfo) -> datetime:
-    """The same with the last one of the day."""
+    """The same with the last one of the day: a key, and the window of a meeting, hold until the end of what they name. A
+    range of usage ends before it (`words.read_moment`)."""
     return _moment(text, zone, time_of_day.max)
 
 
 def _moment(text: str, zone: tzinfo, of_day: time_of_day) -> datetime:
-    if _DATE.fullmatch(text):
+    if is_date(text):
         return datetime.combine(date.fromisoformat(text), of_day, zone)
     if _MOMENT.fullmatch(text):
         moment = datetime.fromisoformat(text)
@@ -116,11 +125,26 @@ class AccessClaims:
     start: datetime | None
     end: datetime | None
 
+    def is_of(self, record: LicenceRecord) -> bool:
+        """Whether the licence is still that which the token was made for."""
+        return (self.id, self.domain, self.access_key) == (str(record.id), record.domain, record.access_key)
+
+
+@attrs.frozen
+class LicenceKeyClaims:
+    """What a licence key says, if it is one of ours and has not expired."""
+
+    domain: str
+
+    def is_of(self, record: LicenceRecord) -> bool:
+        return self.domain == record.domain
+
 
 class LicenceKeys:
     """Makes keys and tokens of licences, and reads them."""
 
     def __init__(self, keyring: Keyring, zone: tzinfo, clock: Callable[[], float] = time.time) -> None:
+        self._keyring = keyring
         self._auth_secret = keyring.derive(LICENCE_KEYS)
         self._access_secret = keyring.derive(ACCESS_TOKENS)
         self._zone = zone
@@ -129,6 +153,10 @@ class LicenceKeys:
     @property
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+    def secret_mac(self, secret_key: str) -> bytes:
+        """By which the store knows a secret key."""
+        return self._keyring.mac(LICENCE_SECRETS, secret_key)
 
     def auth_key(self, record: LicenceRecord) -> str:
         claims = {
@@ -193,12 +221,27 @@ class LicenceKeys:
         }
         return _signed(claims, self._access_secret)
 
+    def token_claims(self, token: str) -> AccessClaims | LicenceKeyClaims:
+        """Raises ValueError, if it is neither kind, or has expired."""
+        claims = self._unexpired(token)
+        if "accessKey" in claims:
+            return self._access_claims(claims)
+        _required(claims, "company_name")
+        return LicenceKeyClaims(_required(claims, "domain"))
+
     def access_claims(self, token: str) -> AccessClaims:
         """Raises ValueError; of a licence key, too."""
+        return self._access_claims(self._unexpired(token))
+
+    def _unexpired(self, token: str) -> Mapping[str, Any]:
         claims = _verified(token, self._access_secret)
-        expires, is_owner = claims.get("exp"), claims.get("isOwner", False)
-        if not isinstance(expires, int | float) or self._clock() >= expires:
+        expires = claims.get("exp")
+        if not isinstance(expires, int | float) or isinstance(expires, bool) or not self._clock() < expires:
             raise ValueError("expired")
+        return claims
+
+    def _access_claims(self, claims: Mapping[str, Any]) -> AccessClaims:
+        is_owner = claims.get("isOwner", False)
         if not isinstance(is_owner, bool):
             raise ValueError("isOwner is no boolean")
         start, end = _text(claims, "start"), _text(claims, "end")
@@ -220,8 +263,12 @@ def _signed(claims: Mapping[str, object], secret: bytes) -> str:
     return jwt.encode(given, secret, algorithm=ALGORITHM)
 
 
-def _verified(token: str, secret: bytes) -> dict[str, Any]:
-    """The claims of a token that bears our signature. Raises ValueError; whether they hold is the caller's question."""
+@lru_cache(limits.TOKENS_REMEMBERED)
+def _verified(token: str, secret: bytes) -> Mapping[str, Any]:
+    """The claims of a token that bears our signature. Raises ValueError; whether they hold is the caller's question.
+
+    A signature that was good stays good, and tokens come again by the thousand.
+    """
     if len(token) > TOKEN_CHARS:
         raise ValueError("too long")
     signature_alone: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
@@ -259,6 +306,22 @@ class StoredLicences:
         self._store = store
         self._keys = keys
         self._opaque = opaque
+        self._known: dict[str, LicenceRecord] = {}
+        """By domain, as long as nobody has written anything. No more of them than licences."""
+        self._known_at: int | None = None
+
+    async def of_domain(self, domain: str) -> LicenceRecord | None:
+        """As it is now. Asked by the thousand, so nothing is read twice while the store says that it has not changed."""
+        version = self._store.version()
+        if version is None or version != self._known_at:
+            self._known, self._known_at = {}, version
+        if domain in self._known:
+            return self._known[domain]
+        record = await self._store.read(partial(licences.by_domain, domain=domain))
+        # What was read is at least as new as that version: if it is newer, the next look says so.
+        if record is not None and version is not None and version == self._known_at:
+            self._known[domain] = record
+        return record
 
     async def by_key(self, cp_code: str, auth_key: str) -> Licence | None:
         if not cp_code.isprintable():  # nobody's, and PostgreSQL takes no NUL, not even to compare with
@@ -281,7 +344,7 @@ class StoredLicences:
         except ValueError:
             raise AccessRefused("not a good access token") from None
         record = await self._store.read(partial(licences.by_id, id=claims.id))
-        if record is None or (record.domain, record.access_key) != (claims.domain, claims.access_key):
+        if record is None or not claims.is_of(record):
             raise AccessRefused("not a good access token")
         if "://" in record.domain and origin != record.domain:
             raise AccessRefused("the page is not of the licence's domain")
@@ -291,6 +354,14 @@ class StoredLicences:
         if (claims.start is not None and now < claims.start) or (claims.end is not None and now > claims.end):
             raise AccessForbidden("the meeting has not begun yet, or is over")
         return AccessGrant(_licence(record), claims.is_owner, claims.user_name, claims.room_name)
+
+    async def by_secret(self, access_key: str, secret_key: str) -> LicenceRecord | None:
+        """Whose pair this is; None if there is no such pair. An unknown key takes as long as a wrong secret."""
+        if not access_key.isprintable():  # nobody's, and PostgreSQL takes no NUL, not even to compare with
+            return None
+        found = await self._store.read(partial(licences.by_access_key, access_key=access_key))
+        record, mac = (None, bytes(len(self._keys.secret_mac("")))) if found is None else found
+        return record if hmac.compare_digest(mac, self._keys.secret_mac(secret_key)) else None
 
     async def licence(self, id: str) -> Licence | None:
         record = await self._store.read(partial(licences.by_id, id=id))

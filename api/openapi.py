@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from api.limits import ROOM_MEMBERS, ROOM_NAME_CHARS, ROOM_PASSWORD_CHARS
+from api.limits import ACCESS_TOKEN_MINUTES, ROOM_MEMBERS, ROOM_NAME_CHARS, ROOM_PASSWORD_CHARS, USAGE_DAYS
+from api.s_connector.auth import DEFAULT_MINUTES
+from api.s_connector.door import HEADER
+from api.usage import DEFAULT_DAYS
+from signalling.limits import KPOINT_ID_CHARS, NAME_CHARS, SECRET_CHARS
 
 Schema = dict[str, Any]
 
@@ -25,24 +29,42 @@ def _list(items: Schema) -> Schema:
 
 
 ERRORS = {
-    400: "The body is not JSON or lacks the object `room`",
-    401: "No good bearer key",
+    400: "The body is not JSON, or lacks the object `room`; or there is too much to be counted",
+    401: "No good bearer key, or at the sign-in no good password",
+    403: "A key or token of a licence, which does not allow this",
     404: "There is none",
     408: "The body did not arrive in time",
     413: "The body is too long",
     415: "The body is not application/json",
-    422: "The object `room` is not as described",
-    429: "Too many passwords are being hashed",
+    422: "The body, or the query, is not as described",
+    429: "Too many passwords are being hashed, or too many sign-ins have failed",
     503: "The server is draining",
 }
 BODY_ERRORS = (400, 408, 413, 415, 422)
+
+S_CONNECTOR_ERRORS = {
+    400: "The body, or the query, is not as described",
+    401: "No good token, or no such pair of keys",
+    403: "The licence is disabled",
+    404: "No such room is running",
+    408: "The body did not arrive in time",
+    413: "The body is too long",
+    429: "Too many wrong secrets for this accessKey, or from this address",
+}
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 UUID: Schema = {"type": "string", "format": "uuid"}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+COUNT_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 OPTION: Schema = {"type": "boolean", "default": False}
+MEETING: Schema = {"type": "string", "examples": ["2021-02-20 12:00"]}
+
+
+def _text(longest: int) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": longest}
 
 
 def _room_settings(required: str, flag: Schema) -> Schema:
@@ -57,6 +79,19 @@ def _room_settings(required: str, flag: Schema) -> Schema:
     )
     return {**schema, "additionalProperties": False}
 
+
+LICENCE: dict[str, Schema] = {
+    "id": TEXT,
+    "domain": TEXT,
+    "cp_code": TEXT,
+    "access_key": TEXT,
+    "room_limit": COUNT_OR_NULL,
+    "max_users": COUNT_OR_NULL,
+    "enabled": FLAG,
+    "created_at": MOMENT,
+    "running_sessions": COUNT,
+    "people": {**COUNT, "description": "In all of its running sessions"},
+}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": _object("error", error=_object("code message", code={"type": "integer"}, message=TEXT)),
@@ -116,7 +151,108 @@ SCHEMAS: dict[str, Schema] = {
         members=_list(_ref("LiveMember")),
         waiting=_list(_ref("LiveParty")),
     ),
+    "Viewer": _object(
+        "kind licence domain",
+        kind={"enum": ["administrator", "holder"]},
+        licence={**TEXT_OR_NULL, "description": "The id of the licence that is held"},
+        domain=TEXT_OR_NULL,
+    ),
+    "LiveSession": _object(
+        "session_id room room_name began_at people",
+        session_id=TEXT,
+        room=UUID,
+        room_name=TEXT,
+        began_at=MOMENT,
+        people=COUNT,
+    ),
+    "LiveLicence": _object(" ".join(LICENCE), **LICENCE),
+    "LiveLicenceWithSessions": _object(
+        " ".join([*LICENCE, "sessions"]), **LICENCE, sessions=_list(_ref("LiveSession"))
+    ),
+    "UsageByDay": _object(
+        "time_zone days seconds sessions",
+        time_zone={**TEXT, "description": "Whose days these are; a session counts on that on which it began"},
+        days=_list(
+            _object("day seconds sessions", day={"type": "string", "format": "date"}, seconds=COUNT, sessions=COUNT)
+        ),
+        seconds=COUNT,
+        sessions=COUNT,
+    ),
+    "SignIn": _object(
+        "user password",
+        user={**TEXT, "maxLength": NAME_CHARS},
+        password={**TEXT, "maxLength": SECRET_CHARS, "writeOnly": True},
+    )
+    | {"additionalProperties": False},
+    "SignedIn": _object("token expires_at", token=TEXT, expires_at=MOMENT),
     "Status": _object("status", status=TEXT),
+    "Failure": _object("status message", status={"const": False}, message=TEXT),
+    "AccessRequest": _object(
+        "accessKey secretKey",
+        accessKey=_text(SECRET_CHARS),
+        secretKey={**_text(SECRET_CHARS), "writeOnly": True},
+        expires={
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": ACCESS_TOKEN_MINUTES,
+            "default": DEFAULT_MINUTES,
+            "description": "Life of the token, in minutes",
+        },
+        isOwner={**FLAG, "description": "Whoever opens a room with the token is its administrator"},
+        userName={**_text(NAME_CHARS), "description": "Whom the token is for"},
+        roomName={**_text(KPOINT_ID_CHARS), "description": "The room that the token is for"},
+        start={**MEETING, "description": "Nobody is let in before"},
+        end={**MEETING, "description": "Nobody is let in after; later than start"},
+    ),
+    "Access": _object("accessToken", accessToken=TEXT),
+    "LicenceInfo": _object(
+        "domain roomLimit enabled createdAt",
+        domain=TEXT,
+        roomLimit={**COUNT, "description": "Rooms that may be open at once"},
+        enabled={"enum": [0, 1]},
+        createdAt=MOMENT,
+    ),
+    "ShortSession": _object(
+        "status user roomName",
+        status={"enum": ["WAIT", "ON_GOING"], "description": "WAIT while nobody else is there"},
+        user={**COUNT, "description": "People in the room"},
+        roomName=TEXT,
+    ),
+    "DetailedSession": _object(
+        "id domain sessionId roomName status createdAt sessionTokens user",
+        id=TEXT,
+        domain=TEXT,
+        sessionId=TEXT,
+        roomName=TEXT,
+        status={"const": "OPEN"},
+        createdAt=MOMENT,
+        sessionTokens=_list(_ref("SessionToken")),
+        user={**COUNT, "description": "People in the room"},
+    ),
+    "SessionToken": _object(
+        "id connectionId sessionId sessionName token userName role location platform status createdAt updatedAt",
+        id=TEXT,
+        connectionId=TEXT,
+        sessionId=TEXT,
+        sessionName={**TEXT, "description": "SHA-256 of the licence's domain, a colon and the room's name"},
+        token=TEXT,
+        userName=TEXT,
+        role={"enum": ["PUBLISHER", "MODERATOR"]},
+        location=TEXT,
+        platform=TEXT,
+        status={"enum": ["active", "inactive"], "description": "inactive: has left"},
+        createdAt=MOMENT,
+        updatedAt=MOMENT,
+    ),
+    "Usage": _object(
+        "domain totalSecond detail",
+        domain=TEXT,
+        totalSecond=COUNT,
+        detail=_list(_ref("UsedSession")),
+    ),
+    "UsedSession": _object(
+        "roomName sessionTimeSecond createdAt", roomName=TEXT, sessionTimeSecond=COUNT, createdAt=MOMENT
+    ),
 }
 
 
@@ -153,18 +289,91 @@ def document(version: str) -> Schema:
                     errors=(404,),
                 ),
             },
+            "/v1/live/viewer": {
+                "get": _operation(
+                    "Who asks: an administrator, who sees everything, or who holds a licence, who sees what is of that one",
+                    {200: _object("viewer", viewer=_ref("Viewer"))},
+                    errors=(403,),
+                ),
+            },
             "/v1/live/rooms": {
-                "get": _operation("The rooms that are live", {200: _object(rooms=_list(_ref("LiveRoom")))}),
+                "get": _operation(
+                    "The rooms that are live", {200: _object(rooms=_list(_ref("LiveRoom")))}, errors=(403,)
+                ),
             },
             "/v1/live/rooms/{room_id}": {
                 "parameters": [_parameter("room_id")],
-                "get": _operation("One live room", {200: _object("room", room=_ref("LiveRoom"))}, errors=(404,)),
-                "delete": _operation("End a live room; a persistent one stays", {204: None}, errors=(404,)),
+                "get": _operation("One live room", {200: _object("room", room=_ref("LiveRoom"))}, errors=(403, 404)),
+                "delete": _operation("End a live room; a persistent one stays", {204: None}, errors=(403, 404)),
+            },
+            "/v1/live/licences": {
+                "get": _operation(
+                    "The licences", {200: _object("licences", licences=_list(_ref("LiveLicence")))}, errors=(403,)
+                ),
             },
             "/v1/live/licences/{licence_id}": {
                 "parameters": [_parameter("licence_id")],
+                "get": _operation(
+                    "A licence and its running sessions, oldest first",
+                    {200: _object("licence", licence=_ref("LiveLicenceWithSessions"))},
+                    errors=(403, 404),
+                ),
                 "delete": _operation(
-                    "End all that runs under a licence, its rooms and its sockets", {204: None}, errors=(404,)
+                    "End all that runs under a licence, its rooms and its sockets", {204: None}, errors=(403, 404)
+                ),
+            },
+            "/v1/live/licences/{licence_id}/usage": {
+                "parameters": [_parameter("licence_id"), USAGE_DAYS_PARAMETER],
+                "get": _operation(
+                    "The last days, used or not, oldest first",
+                    {200: _object("usage", usage=_ref("UsageByDay"))},
+                    errors=(400, 403, 404, 422),
+                ),
+            },
+            "/v1/auth": {
+                "post": _s_connector_operation(
+                    "An access token for an accessKey and its secretKey",
+                    _ref("Access"),
+                    errors=(400, 401, 403, 408, 413, 429),
+                    body=_ref("AccessRequest"),
+                    token=False,
+                ),
+            },
+            "/v1/info": {
+                "get": _s_connector_operation("The licence, be it disabled or not", _ref("LicenceInfo"), errors=(401,)),
+            },
+            "/v1/sessions": {
+                "get": _s_connector_operation(
+                    "The running sessions, oldest first: detailed for a licence key, short for an access token",
+                    {"anyOf": [_list(_ref("ShortSession")), _list(_ref("DetailedSession"))]},
+                    errors=(400, 401, 403),
+                    parameters=[_query("form", "One form, whatever the token", {"enum": ["short", "detail"]})],
+                ),
+            },
+            "/v1/sessions/{room_name}": {
+                "parameters": [_parameter("room_name")],
+                "get": _s_connector_operation(
+                    "The running session of one room", _ref("ShortSession"), errors=(401, 403, 404)
+                ),
+            },
+            "/v1/static": {
+                "get": _s_connector_operation(
+                    "How long the sessions were that began within a time, newest first",
+                    _ref("Usage"),
+                    errors=(400, 401, 403),
+                    parameters=[
+                        {**_query("startTime", "A day, or a moment such as 2021-02-20 12:00", TEXT), "required": True},
+                        _query("endTime", "The last day, or the moment after the last; absent: until now", TEXT),
+                    ],
+                ),
+            },
+            "/dashboard/sign-in": {
+                "post": _operation(
+                    "A bearer token for the dashboard's user, good until it expires or the password changes",
+                    {200: _ref("SignedIn")},
+                    errors=(*BODY_ERRORS, 401, 429),
+                    body=_ref("SignIn"),
+                    key=False,
                 ),
             },
             "/healthz": {"get": _operation("Alive", {200: _ref("Status")}, key=False)},
@@ -178,13 +387,27 @@ def document(version: str) -> Schema:
         },
         "components": {
             "schemas": SCHEMAS,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "token": {"type": "apiKey", "in": "header", "name": HEADER},
+            },
         },
     }
 
 
+USAGE_DAYS_PARAMETER: Schema = {
+    "name": "days",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": USAGE_DAYS, "default": DEFAULT_DAYS},
+}
+
+
 def _parameter(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": TEXT}
+
+
+def _query(name: str, description: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
 def _operation(
@@ -203,6 +426,29 @@ def _operation(
     operation: Schema = {"summary": summary, "responses": responses}
     if key:
         operation["security"] = [{"key": []}]
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(body)}
+    return operation
+
+
+def _s_connector_operation(
+    summary: str,
+    data: Schema,
+    *,
+    errors: tuple[int, ...],
+    body: Schema | None = None,
+    parameters: list[Schema] | None = None,
+    token: bool = True,
+) -> Schema:
+    success = _object("status data", status={"const": True}, data=data)
+    responses: Schema = {"200": {"description": summary, "content": _json(success)}}
+    for status in errors:
+        responses[str(status)] = {"description": S_CONNECTOR_ERRORS[status], "content": _json(_ref("Failure"))}
+    operation: Schema = {"summary": summary, "responses": responses}
+    if token:
+        operation["security"] = [{"token": []}]
+    if parameters is not None:
+        operation["parameters"] = parameters
     if body is not None:
         operation["requestBody"] = {"required": True, "content": _json(body)}
     return operation

@@ -1,7 +1,6 @@
 """For those who run the server: alive, ready, figures, and a description of the REST routes."""
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,12 +11,13 @@ from quart_trio import QuartTrio
 from api import openapi
 from api.http import json_response
 from api.services import Services
+from api.version import atrium_version
 
 
 def mount(app: QuartTrio, services: Services) -> None:
     registry = CollectorRegistry()
     registry.register(_Figures(services))
-    document = openapi.document(_version())
+    document = openapi.document(atrium_version())
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -69,10 +69,3 @@ class _Figures(Collector):
         for reason, count in self._services.connections.counts().items():
             connections.add_metric([reason], count)
         yield connections
-
-
-def _version() -> str:
-    try:
-        return version("atrium")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "0"

@@ -4,6 +4,8 @@ import json
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from api.config import Config
 from api.keyring import Keyring
 from api.licences import ACCESS_TOKENS, LICENCE_KEYS, LicenceKeys, StoredLicences
 from api.limits import DOMAIN_CHARS, KEY_DAYS, LICENCE_MAXIMUM
-from api.store import Database, Store
+from api.store import Database, Store, sessions
+from api.store.sessions import Changes, SessionRecord
 from signalling.limits import CP_CODE_CHARS
 from tests.api.conftest import Process, Run
 
@@ -104,6 +107,9 @@ def test_without_json_each_thing_is_a_line(run: Run) -> None:
         (["--domain", "https://[::1"], "--domain: a word, or an origin"),
         (["--domain", "https://"], "--domain: a word, or an origin"),
         (["--domain", "ftp://a.example"], "--domain: a word, or an origin"),
+        (["--domain", "https://a;b"], "--domain: a word, or an origin"),
+        (["--domain", "https://*.a.example"], "--domain: a word, or an origin"),
+        (["--domain", "https://[::1]:8443"], "--domain: a word, or an origin"),
         (["--domain", "//a.example"], "--domain: a word, or an origin"),
         (["--domain", "b", "--cp-code", ""], "--cp-code: 1 to 64"),
         (["--domain", "b", "--cp-code", "c" * (CP_CODE_CHARS + 1)], "--cp-code: 1 to 64"),
@@ -170,6 +176,110 @@ def test_a_licence_is_named_by_its_id_its_domain_or_its_access_key(run: Run) -> 
         assert [entry["enabled"] for entry in listed(run)] == [True]
     for command in ("disable", "enable", "key"):
         assert run("licence", command, licence["cpCode"]) == (1, "", f"atrium: no licence {licence['cpCode']!r}\n")
+
+
+def test_every_command_prints_json(run: Run) -> None:
+    licence = added(run, "--domain", "trial")
+    for command, enabled in (("disable", False), ("enable", True)):
+        code, out, _ = run("licence", command, "trial", "--json")
+        assert (code, [json.loads(out)]) == (0, listed(run))
+        assert json.loads(out)["enabled"] is enabled
+    for command in ("list", "usage", "key"):
+        assert json.loads(run("licence", command, *(["trial"] if command != "list" else []), "--json")[1])
+    assert licence["id"]
+
+
+class TestUsage:
+    """`licence usage`: the month per room, counted as GET /v1/static counts."""
+
+    SEOUL = timezone(timedelta(hours=9))
+
+    @pytest.fixture
+    def licence(self, run: Run, store_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        monkeypatch.setenv("ATRIUM_STORE_URL", store_url)
+        return added(run, "--domain", "trial")
+
+    def use(self, tmp_path: Path, store_url: str, licence: dict[str, Any], *uses: tuple[str, datetime, float]) -> None:
+        records = [
+            SessionRecord(
+                id=number,
+                licence_id=int(licence["id"]),
+                session_id=f"ses_{number}",
+                room=str(number),
+                room_name=room,
+                began_at=began_at,
+                until=began_at + timedelta(seconds=seconds),
+                running=False,
+                visits=1,
+            )
+            for number, (room, began_at, seconds) in enumerate(uses, int(licence["id"]) * 100)
+        ]
+        database = Database(tmp_path, store_url)
+        changes = Changes(records)
+        database.write(partial(sessions.write, changes=changes))
+        database.close()
+
+    def test_a_month_by_rooms(self, run: Run, tmp_path: Path, store_url: str, licence: dict[str, Any]) -> None:
+        first, last = datetime(2021, 2, 1, tzinfo=self.SEOUL), datetime(2021, 2, 28, 23, 59, 59, tzinfo=self.SEOUL)
+        other = added(run, "--domain", "other")
+        self.use(tmp_path, store_url, other, ("theirs", first, 5))
+        second = timedelta(seconds=1)
+        uses = [
+            ("a", first, 59.9),
+            ("a", last, 3 * 86_400),
+            ("b", last, 610),
+            ("no", first - second, 9),
+            ("no", last + second, 9),
+        ]
+        self.use(tmp_path, store_url, licence, *uses)
+        code, out, _ = run("licence", "usage", "trial", "--month", "2021-02", "--json")
+        assert (code, json.loads(out)) == (
+            0,
+            {
+                "id": licence["id"],
+                "domain": "trial",
+                "month": "2021-02",
+                "timeZone": "Asia/Seoul",
+                "totalSecond": 59 + 3 * 86_400 + 610,
+                "sessions": 3,
+                "rooms": [
+                    {"roomName": "a", "sessions": 2, "seconds": 59 + 3 * 86_400},
+                    {"roomName": "b", "sessions": 1, "seconds": 610},
+                ],
+            },
+        )
+        table = [
+            line.split() for line in run("licence", "usage", licence["accessKey"], "--month", "2021-02")[1].splitlines()
+        ]
+        assert table == [
+            ["room", "sessions", "time"],
+            ["a", "2", "72:00:59"],
+            ["b", "1", "0:10:10"],
+            ["all", "rooms", "3", "72:11:09"],
+        ]
+
+    def test_december_ends_with_the_year(
+        self, run: Run, tmp_path: Path, store_url: str, licence: dict[str, Any]
+    ) -> None:
+        self.use(tmp_path, store_url, licence, ("a", datetime(2021, 12, 31, 23, tzinfo=self.SEOUL), 60))
+        for month, seconds in (("2021-11", 0), ("2021-12", 60), ("2022-01", 0)):
+            out = run("licence", "usage", "trial", "--month", month, "--json")[1]
+            assert json.loads(out)["totalSecond"] == seconds
+
+    def test_the_present_month_unless_told(
+        self, run: Run, tmp_path: Path, store_url: str, licence: dict[str, Any]
+    ) -> None:
+        self.use(tmp_path, store_url, licence, ("now", datetime.now(UTC), 7))
+        assert json.loads(run("licence", "usage", "trial", "--json")[1])["totalSecond"] == 7
+
+    @pytest.mark.parametrize("month", ["2021", "2021-13", "2021-02-01", "x", "", "9999-12", "0000-01", "0001-01"])
+    def test_what_is_no_month(self, run: Run, licence: dict[str, Any], month: str) -> None:
+        code, out, err = run("licence", "usage", "trial", "--month", month)
+        assert (code, out) == (1, "")
+        assert err.startswith("atrium: --month: ")
+
+    def test_of_nobody(self, run: Run, licence: dict[str, Any]) -> None:
+        assert run("licence", "usage", "nobody") == (1, "", "atrium: no licence 'nobody'\n")
 
 
 def test_a_domain_that_looks_like_an_id_harms_nobody_elses_licence(run: Run) -> None:

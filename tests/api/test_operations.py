@@ -3,28 +3,31 @@
 import re
 from typing import Any, cast
 
+import attrs
 import pytest
 
 from api import openapi
 from api.config import Config
+from api.s_connector.app import ROUTES
 from api.server import make_app
 from api.services import Services
 from tests.api.conftest import Server
 
 # And what only they ask for.
-PAGES = ("/static/", "/meet/", "/kpoint-demo", "/embed")
+PAGES = ("/static/", "/meet/", "/kpoint-demo", "/embed", "/s-connector.js")
 
 
 @pytest.fixture
 def routes() -> set[tuple[str, str]]:
     """Method and path of every REST route of the application, as OpenAPI spells them."""
     nothing = cast(Any, None)
-    services = Services(Config(), *[nothing] * 13)
+    services = Services(Config(), *[nothing] * (len(attrs.fields(Services)) - 1))
     rules = make_app(services).url_map.iter_rules()
-    return {
+    beside_quart = {(method.lower(), path) for path, (method, _) in ROUTES.items()}
+    return beside_quart | {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in rules
-        if not rule.websocket and not rule.rule.startswith(PAGES) and rule.rule != "/"
+        if not rule.websocket and not rule.rule.startswith(PAGES) and rule.rule not in ("/", "/dashboard")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
