@@ -5,8 +5,8 @@ browser context of its own, so storage and permissions of members never mix, and
 it and keeps its timers at full speed.
 
 Three layers, from below: `run_chromium` (the process, which may serve many tests), `Chromium` (one test's connection to it; the
-pages that it opened go with it), `Page` (evaluate, wait, click, type, screenshot). A page that threw, or that wrote an error to
-its console, fails the test when the connection ends.
+pages that it opened go with it), `Page` (evaluate, wait, click, type, screenshot) and, for one of its iframes, `Frame`. A page that
+threw, or that wrote an error to its console, fails the test when the connection ends.
 
     async with open_chromium(tmp_path) as chromium:
         page = await chromium.open("http://127.0.0.1:8080/")
@@ -173,6 +173,8 @@ class Page:
     """Exceptions that nobody caught, and what the page itself called an error."""
     frames: list[dict[str, Any]] = attrs.field(factory=list)
     sent: list[dict[str, Any]] = attrs.field(factory=list)
+    _worlds: dict[int, str] = attrs.field(factory=dict)
+    """Where scripts run, in this page and in its iframes, and of which origin."""
 
     async def command(self, method: str, **params: Any) -> dict[str, Any]:
         return await self._chromium.command(method, self._session, **params)
@@ -191,6 +193,12 @@ class Page:
             case "Log.entryAdded":
                 entry = params["entry"]
                 self.console.append(f"{entry['level']}: {entry['text']} {entry.get('url', '')}")
+            case "Runtime.executionContextCreated" if params["context"]["auxData"]["isDefault"]:
+                self._worlds[params["context"]["id"]] = params["context"]["origin"]
+            case "Runtime.executionContextDestroyed":
+                self._worlds.pop(params["executionContextId"], None)
+            case "Runtime.executionContextsCleared":
+                self._worlds.clear()
             case "Network.webSocketFrameReceived" if params["response"]["opcode"] == TEXT:
                 self.frames.append(json.loads(params["response"]["payloadData"]))
             case "Network.webSocketFrameSent" if params["response"]["opcode"] == TEXT:
@@ -218,9 +226,30 @@ class Page:
             raise PageError(f"{url}: {result['errorText']}")
         await self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
 
+    def frame(self, origin: str) -> "Frame":
+        """The iframe with a page of that origin, which need not be there yet. Its console and its sockets are the tab's."""
+        return Frame(
+            self._chromium,
+            self._session,
+            self._target,
+            self.console,
+            self.thrown,
+            self.frames,
+            self.sent,
+            self._worlds,
+            origin,
+        )
+
+    def _world(self) -> dict[str, Any]:
+        return {}
+
+    async def _corner(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
     async def evaluate(self, expression: str) -> Any:
         """The value of an expression; a promise is awaited."""
-        result = await self.command("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        how = {"awaitPromise": True, "returnByValue": True, **self._world()}
+        result = await self.command("Runtime.evaluate", expression=expression, **how)
         if "exceptionDetails" in result:
             details = result["exceptionDetails"]
             raise PageError(details.get("exception", {}).get("description", details["text"]))
@@ -251,9 +280,10 @@ class Page:
             f"(() => {{ const box = {find}.getBoundingClientRect();"
             " return box.width > 0 && [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
+        left, top = await self._corner()
         for kind in ("mousePressed", "mouseReleased"):
             await self.command(
-                "Input.dispatchMouseEvent", type=kind, x=point[0], y=point[1], button="left", clickCount=1
+                "Input.dispatchMouseEvent", type=kind, x=left + point[0], y=top + point[1], button="left", clickCount=1
             )
 
     async def type(self, selector: str, text: str) -> None:
@@ -305,6 +335,29 @@ class Page:
 
     async def close(self) -> None:
         await self._chromium.command("Target.closeTarget", targetId=self._target)
+
+
+@attrs.define(eq=False)
+class Frame(Page):
+    """An iframe with a page of another origin, seen from within. Of several, the youngest."""
+
+    _origin: str = ""
+
+    def _world(self) -> dict[str, Any]:
+        found = [id for id, origin in self._worlds.items() if origin == self._origin]
+        if not found:
+            raise ProtocolError(f"no iframe of {self._origin}")
+        return {"contextId": max(found)}
+
+    async def _corner(self) -> tuple[float, float]:
+        find = "[...document.querySelectorAll('iframe')].find((one) => one.src.startsWith({origin}))"
+        box = await self.command(
+            "Runtime.evaluate",
+            expression=f"(({{ x, y }}) => [x, y])({find.format(origin=json.dumps(self._origin))}.getBoundingClientRect())",
+            returnByValue=True,
+        )
+        x, y = box["result"]["value"]
+        return float(x), float(y)
 
 
 @contextmanager
