@@ -1,10 +1,15 @@
 """The pages: read whole at start, served from memory with an ETag, allowed to load from this server only.
 
-A page is a file of `api/pages/`; `/static/` holds what pages load. The room page gets its room by two placeholders,
+A page is a file of `api/pages/`; `/static/` holds what pages load. The room page gets its room by placeholders,
 escaped and nothing more: there is no template language for a room's name to reach.
+
+`/embed` is the same page within a page of a licence's domain, and `/s-connector.js` what that page loads to put it there
+(contract s-connector, sections 9 and 10). Who may show a page stands in `frame-ancestors`: only what is an origin, letter
+by letter, gets there.
 """
 
 import hashlib
+import re
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -15,7 +20,8 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from api.http import HttpError, json_response
-from api.licences import DEMO_LICENCE
+from api.licences import DEMO_LICENCE, ORIGIN
+from api.limits import DOMAIN_CHARS
 from api.services import Services
 from api.store import licences, rooms
 
@@ -33,17 +39,41 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'self'"
-    ),
-    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 ROOM_UUID = "{{ room_uuid }}"
 ROOM_NAME = "{{ room_name }}"
+DOMAIN = "{{ domain }}"
+_PLACEHOLDER = re.compile("|".join(re.escape(each) for each in (ROOM_UUID, ROOM_NAME, DOMAIN)))
+
+_WORD = re.compile(r"[^\s/\x00-\x1f\x7f]+")
+
+
+def _headers(ancestors: str = "'self'", images: str = "") -> dict[str, str]:
+    """`images`: where pictures may come from besides."""
+    return {
+        "Content-Security-Policy": (
+            f"default-src 'self'; img-src 'self' data:{images}; object-src 'none'; base-uri 'none'; form-action 'self'; "
+            f"frame-ancestors {ancestors}"
+        ),
+        # For an embedded page, of what the page around it passes on.
+        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+HEADERS = _headers()
+
+
+def _embedding(domain: str) -> dict[str, str] | None:
+    """What the room page for that domain goes out with; None if no licence can have it.
+
+    Its background is the embedding page's to choose. In clear text it may come from that page's own server only.
+    """
+    if len(domain) > DOMAIN_CHARS:
+        return None
+    if ORIGIN.fullmatch(domain):
+        return _headers(domain, " https:" if domain.startswith("https:") else f" https: {domain}")
+    return _headers("*", " https:") if _WORD.fullmatch(domain) else None
 
 
 @attrs.frozen
@@ -70,6 +100,10 @@ def mount(app: QuartTrio, services: Services) -> None:
     @app.get("/")
     async def start_page() -> Response:
         return _served(files["index.html"])
+
+    @app.get("/dashboard")
+    async def dashboard_page() -> Response:
+        return _served(files["dashboard.html"])
 
     @app.get("/kpoint-demo")
     async def kpoint_page() -> Response:
@@ -103,13 +137,29 @@ def mount(app: QuartTrio, services: Services) -> None:
 
     @app.get("/embed")
     async def embedded_room() -> Response:
-        """Which room, and the token for it, stand behind the #, and do not come here."""
-        return _room_page(files["meet.html"], "", "")
+        """Which room, and the token for it, stand behind the # or are said by the page around, and do not come here."""
+        domains = request.args.getlist("domain")
+        if not domains:
+            return _room_page(files["meet.html"], "", "")
+        headers = _embedding(domains[0]) if len(domains) == 1 else None
+        if headers is None:
+            return _served(files["missing.html"], 400, _headers("'none'"))
+        record = await services.store.read(partial(licences.by_domain, domain=domains[0]))
+        if record is None or not record.enabled:
+            return _served(files["missing.html"], 404, _headers("'none'"))
+        return _room_page(files["meet.html"], "", "", domains[0], headers)
+
+    @app.get("/s-connector.js")
+    async def embedding_script() -> Response:
+        """For pages of other origins, also for those that check its hash or isolate themselves."""
+        shared = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+        return _served(files["s-connector.js"], headers=HEADERS | shared)
 
 
-def _room_page(page: File, uuid: str, name: str) -> Response:
-    parts = (part.replace(ROOM_NAME, str(escape(name))) for part in page.data.decode().split(ROOM_UUID))
-    return _served(File(str(escape(uuid)).join(parts).encode(), TYPES[".html"]))
+def _room_page(page: File, uuid: str, name: str, domain: str = "", headers: dict[str, str] = HEADERS) -> Response:
+    values = {ROOM_UUID: uuid, ROOM_NAME: name, DOMAIN: domain}
+    text = _PLACEHOLDER.sub(lambda found: str(escape(values[found[0]])), page.data.decode())
+    return _served(File(text.encode(), TYPES[".html"]), headers=headers)
 
 
 async def _room(services: Services, room: str) -> tuple[str, str] | None:
@@ -125,8 +175,8 @@ async def _room(services: Services, room: str) -> tuple[str, str] | None:
     return None if record is None else (record.uuid, record.name)
 
 
-def _served(file: File, status: int = 200) -> Response:
-    response = Response(file.data, status, headers=HEADERS, content_type=file.type)
+def _served(file: File, status: int = 200, headers: dict[str, str] = HEADERS) -> Response:
+    response = Response(file.data, status, headers=headers, content_type=file.type)
     if status == 200:
         tag = hashlib.sha256(file.data).hexdigest()[:32]
         response.set_etag(tag)

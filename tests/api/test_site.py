@@ -6,12 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from markupsafe import escape
 
 from api import site
 from api.config import Config
 from api.keyring import Keyring
-from api.licences import LicenceKeys, StoredLicences
-from api.store import Database, Store, rooms
+from api.licences import LicenceKeys, StoredLicences, make
+from api.store import Database, Store, licences, rooms
 from tests.api.conftest import Process, Server
 
 PAGES = Path(site.__file__).with_name("pages")
@@ -24,7 +25,9 @@ def made(server: Server, name: str) -> str:
     return uuid
 
 
-@pytest.mark.parametrize("path", ["/", "/meet/demo", "/meet/nowhere", "/kpoint-demo", "/embed", "/static/style.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/meet/demo", "/meet/nowhere", "/kpoint-demo", "/dashboard", "/embed", "/static/style.css"]
+)
 async def test_pages_may_load_from_this_server_only(server: Server, path: str) -> None:
     async with server.anonymous() as client:
         response = await client.get(path)
@@ -114,6 +117,100 @@ async def test_the_embedded_page_is_the_room_page_and_says_no_room(server: Serve
     assert 'src="/static/meet.js"' in page.text
     assert 'data-room-uuid="" data-room-name=""' in page.text
     assert again.status_code == 304
+
+
+def licensed(server: Server, domain: str, *, enabled: bool = True) -> None:
+    database = Database(server.directory)
+    record, _ = database.write(partial(make, keyring=Keyring.open(server.directory), domain=domain))
+    if not enabled:
+        database.write(partial(licences.enable, id=record.id, enabled=False))
+    database.close()
+
+
+def policy(response: httpx.Response) -> dict[str, str]:
+    words = (part.strip().partition(" ") for part in response.headers["content-security-policy"].split(";"))
+    return {name: sources for name, _, sources in words}
+
+
+@pytest.mark.parametrize(
+    ("domain", "ancestors", "images"),
+    [
+        ("https://shop.example", "https://shop.example", "'self' data: https:"),
+        ("https://shop.example:8443", "https://shop.example:8443", "'self' data: https:"),
+        ("http://localhost:3000", "http://localhost:3000", "'self' data: https: http://localhost:3000"),
+        ("trial", "*", "'self' data: https:"),
+        ("시험\"'&;*", "*", "'self' data: https:"),
+    ],
+)
+async def test_the_embedded_page_is_for_its_domain_alone(
+    server: Server, domain: str, ancestors: str, images: str
+) -> None:
+    """A word is nobody's address, so it lets any page. Its own policy says where the background may come from."""
+    licensed(server, domain)
+    async with server.anonymous() as client:
+        page = await client.get("/embed", params={"domain": domain})
+        plain = await client.get("/embed")
+    assert page.status_code == 200
+    assert f'data-domain="{escape(domain)}"' in page.text
+    assert policy(page) == {**policy(plain), "frame-ancestors": ancestors, "img-src": images}
+    assert (policy(plain)["frame-ancestors"], policy(plain)["img-src"]) == ("'self'", "'self' data:")
+    assert page.headers["permissions-policy"] == "camera=(self), microphone=(self), display-capture=(self)"
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        pytest.param({"domain": "https://elsewhere.example"}, 404, id="unknown"),
+        pytest.param({"domain": "https://shop.example:443"}, 404, id="spelt otherwise"),
+        pytest.param({"domain": "elsewhere"}, 404, id="unknown word"),
+        pytest.param({"domain": "https://closed.example"}, 404, id="disabled"),
+        pytest.param({"domain": ""}, 400, id="empty"),
+        pytest.param({"domain": ["https://shop.example", "https://shop.example"]}, 400, id="twice"),
+        pytest.param({"domain": "https://shop.example; script-src *"}, 400, id="another directive"),
+        pytest.param({"domain": "https://shop.example;script-src"}, 400, id="another directive without a space"),
+        pytest.param({"domain": "https://shop.example,"}, 400, id="another policy"),
+        pytest.param({"domain": "https://shop.example *"}, 400, id="another source"),
+        pytest.param({"domain": "https://*"}, 400, id="wildcard"),
+        pytest.param({"domain": "https://*.example"}, 400, id="wildcard below"),
+        pytest.param({"domain": "https:"}, 404, id="a scheme is a word"),
+        pytest.param({"domain": "'self'"}, 404, id="a keyword is a word"),
+        pytest.param({"domain": "https://shop.example\r\nSet-Cookie: a=b"}, 400, id="another header"),
+        pytest.param({"domain": "https://shop.example\n"}, 400, id="end of line"),
+        pytest.param({"domain": "a b"}, 400, id="two words"),
+        pytest.param({"domain": "a\0"}, 400, id="NUL"),
+        pytest.param({"domain": "https://shop.example/"}, 400, id="path"),
+        pytest.param({"domain": "https://SHOP.example"}, 400, id="upper case"),
+        pytest.param({"domain": "https://user@shop.example"}, 400, id="user"),
+        pytest.param({"domain": "javascript://shop.example"}, 400, id="scheme"),
+        pytest.param({"domain": "a" * 256}, 400, id="long"),
+        pytest.param({"domain": "https://" + "a" * 248}, 400, id="long origin"),
+    ],
+)
+async def test_what_is_no_licences_domain_is_shown_by_nobody(
+    server: Server, query: dict[str, str | list[str]], status: int
+) -> None:
+    licensed(server, "https://shop.example")
+    licensed(server, "https://closed.example", enabled=False)
+    async with server.anonymous() as client:
+        page = await client.get("/embed", params=query)
+        plain = await client.get("/embed")
+    assert page.status_code == status
+    assert page.content == (PAGES / "missing.html").read_bytes()
+    assert policy(page) == {**policy(plain), "frame-ancestors": "'none'"}
+    assert "set-cookie" not in page.headers
+
+
+async def test_the_script_for_embedding_pages_is_for_every_origin(server: Server) -> None:
+    async with server.anonymous() as client:
+        script = await client.get("/s-connector.js")
+        again = await client.get("/s-connector.js", headers={"If-None-Match": script.headers["etag"]})
+        other = await client.get("/static/meet.js")
+    assert script.content == (PAGES / "s-connector.js").read_bytes()
+    assert script.headers["content-type"] == site.TYPES[".js"]
+    assert script.headers["access-control-allow-origin"] == "*"
+    assert script.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert again.status_code == 304
+    assert "access-control-allow-origin" not in other.headers
 
 
 async def test_a_name_is_text_and_nothing_more(server: Server) -> None:

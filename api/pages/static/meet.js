@@ -4,15 +4,19 @@
 //   sources.js  what we send (devices.js, share.js)    roster.js    who is there
 //   tiles.js    the stage                              people.js    the panel, and what administrators may do
 //   waiting.js  who waits, for administrators          reactions.js a few signs
+//   embed.js    the page around this one
 //
 // Query parameters: name=Anna, join=1 (enter at once), mic=0 and camera=0 (enter with it off).
 // At /embed the same page shows a room of a licence, by its name and an access token for it. They stand, with the parameters
 // above, behind the #, which browsers send to no server: /embed#room=Planning&access_token=…&name=Anna&join=1
+// Or the page around it says them: /embed?domain=https://shop.example, within a page of that domain (embed.js). Then whoever
+// was asked in is not asked again, and there is nothing here until then, window.atrium neither.
 // window.atrium is the documented face for tests and for pages that embed this one, and all that they may rely on: .state
 // (lobby, joining, waiting, rejected, joined, reconnecting, left; see stay.js), .callId, .members (MEMBERs of the others), .self
 // (our own), .speaker (an id or null), and .stats() (a promise, see call.js).
 
-import { Door } from "./door.js";
+import { Door, comeIn, turnAway } from "./door.js";
+import { Embedder } from "./embed.js";
 import { $, announce, play, say, unsay } from "./page.js";
 import { People } from "./people.js";
 import { chooseReaction, inWords } from "./reactions.js";
@@ -24,13 +28,47 @@ import { Stay } from "./stay.js";
 import { Tiles } from "./tiles.js";
 import { Waiting } from "./waiting.js";
 
-const isEmbedded = location.pathname === "/embed";
-const query = new URLSearchParams(isEmbedded ? location.hash.slice(1) : location.search);
-const roomName = isEmbedded ? (query.get("room") ?? "") : document.body.dataset.roomName;
-const room = isEmbedded ? roomName : document.body.dataset.roomUuid;
-const accessToken = isEmbedded ? (query.get("access_token") ?? "") : null;
+const { domain, roomUuid } = document.body.dataset; // the domain as the server has checked it
+const isLicensed = location.pathname === "/embed";
+const embedder = domain === "" ? null : new Embedder(domain);
+const query = new URLSearchParams(isLicensed ? location.hash.slice(1) : location.search);
+const invitation = embedder === null ? inAddress() : await askedIn();
+const roomName = isLicensed ? invitation.room : document.body.dataset.roomName;
+
+/** What the address says of who enters where. */
+function inAddress() {
+  const name = query.get("name") ?? "";
+  if (!isLicensed) return { room: roomUuid, name, credentials: null, isAsked: false };
+  const credentials = { access_token: query.get("access_token") ?? "" };
+  return { room: query.get("room") ?? "", name, credentials, isAsked: false };
+}
+
+/** What the page around this one says of it; never, if there is none. */
+async function askedIn() {
+  if (!embedder.isThere) {
+    turnAway("This is a part of another page", `It is shown within pages of ${domain}, and the way into the room leads through them.`);
+    return new Promise(() => {});
+  }
+  comeIn();
+  const asked = await embedder.invitation(() => {
+    turnAway("You are not in the room", `The page around this one has asked you in without a name, without a room, or with an access token that is not of ${domain}.`);
+  });
+  $("left").hidden = true; // a request before this one was refused
+  $("lobby").hidden = false;
+  $("rejoin").hidden = false;
+  showBackground(asked.image);
+  return { ...asked, isAsked: true };
+}
+
+function showBackground(image) {
+  if (image === null) return;
+  document.body.classList.add("wallpaper");
+  document.body.style.backgroundImage = `url(${JSON.stringify(image)})`;
+}
 
 let handRaised = false;
+let wasInside = false;
+let untold = ""; // what was wrong with our devices, for whom no lobby has told it
 const roster = new Roster();
 const sources = new Sources({ audio: query.get("mic") !== "0", video: query.get("camera") !== "0" }, {
   onChange: paint,
@@ -39,9 +77,12 @@ const sources = new Sources({ audio: query.get("mic") !== "0", video: query.get(
     stay.notify(sharing ? "start_screen_share" : "stop_screen_share");
     announce(sharing ? "You are sharing your screen" : "You no longer share your screen");
   },
-  onTrouble: (text) => say(text, { bad: true }),
+  onTrouble: (text) => {
+    if (embedder !== null && !stay.inside) untold = text;
+    say(text, { bad: true });
+  },
 });
-const stay = new Stay(room, sources, {
+const stay = new Stay(invitation.room, sources, {
   onState: changed,
   onMedia: sayMedia,
   onJoined: joined,
@@ -53,7 +94,7 @@ const stay = new Stay(room, sources, {
     play($("sound"));
   },
 });
-const door = new Door(query.get("name") ?? "", accessToken, {
+const door = new Door(invitation, {
   onEnter: (name, credentials) => stay.enter(name, credentials),
   onCancel: () => stay.cancel(),
   onRejoin: rejoin,
@@ -82,18 +123,24 @@ function changed(state, why, detail) {
   $("people").hidden = !stay.inside;
   if (why === "unreached") sayMedia(why);
   else say(why in TROUBLES ? TROUBLES[why]() : "", { bad: why in TROUBLES });
-  if (state === "left") {
+  const isOver = door.show(state, why, detail, roomName);
+  if (isOver) {
     sources.close();
     handRaised = false;
+    if (document.fullscreenElement) document.exitFullscreen();
   }
-  door.show(state, why, detail, roomName);
   paint();
+  if (wasInside && isOver) embedder?.left(why === "removed");
+  wasInside = stay.inside;
 }
 
 /** How far sound and picture are, which come up only after the server has let us in. */
 function sayMedia(how) {
-  if (how === "connected") unsay("media");
-  else if (how === "connecting") say("Connecting sound and picture …", { about: "media" });
+  if (how === "connected") {
+    unsay("media");
+    if (untold !== "") say(untold, { bad: true, seconds: 12 });
+    untold = "";
+  } else if (how === "connecting") say("Connecting sound and picture …", { about: "media" });
   else say("Sound and picture cannot reach the server; perhaps this network blocks UDP. Trying again …", { bad: true, about: "media" });
 }
 
@@ -134,6 +181,8 @@ function paintButtons(isAdmin) {
   }
   $("hand").setAttribute("aria-pressed", String(handRaised));
   $("share").setAttribute("aria-pressed", String(sources.sharing));
+  $("full").hidden = !(stay.inside && canFill);
+  $("full").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
   $("people").setAttribute("aria-expanded", String(people.isOpen));
   const knocking = isAdmin ? waiting.size : 0;
   $("waiting-room").hidden = knocking === 0;
@@ -271,6 +320,15 @@ async function react() {
   tiles.react(stay.callId, reaction);
 }
 
+// Telephones of Apple have no full screen for pages, and the page around this one may forbid it.
+const canFill = embedder !== null && document.fullscreenEnabled === true;
+
+function toggleFull() {
+  if (!canFill) return;
+  const done = document.fullscreenElement === null ? document.documentElement.requestFullscreen() : document.exitFullscreen();
+  done.catch(() => say("The browser did not change to or from the full screen.", { bad: true, seconds: 6 }));
+}
+
 function togglePeople() {
   if (people.isOpen) people.close();
   else people.open(roster.own.is_admin ? waiting.first : null);
@@ -288,7 +346,7 @@ async function copyLink() {
 
 // Keys that work wherever one is, but for writing and for questions: while one's picture is to be seen, and in the room.
 const KEYS = { m: () => toggle("audio"), v: () => toggle("video") };
-const KEYS_INSIDE = { ...KEYS, h: toggleHand, s: toggleShare, r: react, p: togglePeople };
+const KEYS_INSIDE = { ...KEYS, h: toggleHand, s: toggleShare, r: react, p: togglePeople, f: toggleFull };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -304,6 +362,7 @@ for (const [id, onClick] of Object.entries({
   share: toggleShare,
   unshare: toggleShare,
   react,
+  full: toggleFull,
   people: togglePeople,
   copy: copyLink,
   leave: () => stay.leave(),
@@ -311,11 +370,15 @@ for (const [id, onClick] of Object.entries({
   $(id).addEventListener("click", onClick);
 }
 $("share").hidden = !canShare(); // telephones
-if (isEmbedded) {
+if (isLicensed) {
   document.querySelector(".room-name").textContent = roomName;
   $("copy").hidden = true; // the way in is for this person only
   window.addEventListener("hashchange", () => location.reload());
 }
+document.addEventListener("fullscreenchange", () => {
+  embedder?.fullScreen(document.fullscreenElement !== null);
+  paint();
+});
 $("preview-video").addEventListener("playing", () => $("preview").classList.add("pictured"));
 window.addEventListener("online", () => stay.hurry());
 // Closing the page is leaving: the others need not look at a still picture for the length of the grace.
@@ -344,4 +407,4 @@ window.atrium = {
 
 paint();
 await sources.open();
-if (query.get("join") === "1" && stay.state === "lobby") door.enter();
+if ((invitation.isAsked || query.get("join") === "1") && stay.state === "lobby") door.enter();

@@ -15,12 +15,13 @@ const REPLY_TIMEOUT_MS = 15000;
 // The close code of a socket whose call was joined from another one. Coming back would start a tug of war.
 const TAKEN_OVER = 4001;
 
-/** The server said no. `code` is one of the Room API's error codes. */
+/** The server said no. `code` is one of the Room API's error codes; isLimit: a licence has no place left. */
 export class RoomError extends Error {
-  constructor(code, message) {
+  constructor({ code, message, status }) {
     super(message || `error ${code}`);
     this.name = "RoomError";
     this.code = code;
+    this.isLimit = status === false;
   }
 }
 
@@ -130,7 +131,7 @@ export class Signal {
     clearTimeout(waiting.timer);
     // Only a server that answers has proved to be well: an open socket alone does not reset the back-off.
     this.#tries = 0;
-    if (message.error) waiting.reject(new RoomError(message.error.code, message.error.message));
+    if (message.error) waiting.reject(new RoomError(message.error));
     else waiting.resolve(message.result);
   }
 

@@ -67,7 +67,7 @@ export class Stay {
 
   /**
    * From the lobby, or once more after a rejection. credentials: {username, password, room_password}, each optional, or
-   * {access_token}, with which nobody waits to be let in: a refusal is for good.
+   * {access_token, origin}, with which nobody waits to be let in: a refusal is for good. origin: of the page around this one.
    */
   enter(name, credentials) {
     if (this.#state !== "lobby" && this.#state !== "rejected") return;
@@ -307,12 +307,12 @@ export class Stay {
     switch (error.code) {
       case 401:
         this.#token = null;
-        this.#drop("lobby", "proof");
+        this.#drop("lobby", "proof", error.message);
         break;
       case 403:
         this.#token = null;
         if (this.#credentials.access_token === undefined) this.#drop("waiting");
-        else this.#drop("lobby", "refused", error.message);
+        else this.#drop("lobby", error.isLimit ? "full" : "refused", error.message);
         break;
       case 404:
         this.leave("ended");
