@@ -94,10 +94,10 @@ class Window:
     waited_share: float
 
     def line(self, name: str, what: str, target_ms: float | None = None) -> Line:
-        own = self._spread("own").p99
-        return Line(name, self._spread(what), own, self.crowd_share, self.waited_share, target_ms)
+        own = self.spread("own").p99
+        return Line(name, self.spread(what), own, self.crowd_share, self.waited_share, target_ms)
 
-    def _spread(self, what: str) -> Spread:
+    def spread(self, what: str) -> Spread:
         return Spread(**{**self.answer[what], "columns": tuple(self.answer[what]["columns"])})
 
 

@@ -48,6 +48,7 @@ class Server:
     child: Child
     http: str
     room: str
+    data: Path
 
     @property
     def pid(self) -> int:
@@ -60,6 +61,11 @@ class Server:
         """What sockets register with for the licence of `--demo`."""
         key: Json = await trio.to_thread.run_sync(_get, f"{self.http}/kpoint-demo/key")
         return key
+
+    def stay_on_one_core(self) -> None:
+        """All threads that there are."""
+        for thread in machine.thread_times(self.pid):
+            os.sched_setaffinity(thread, {min(machine.cores()[0])})
 
     async def hold_gil(self, seconds: float) -> None:
         await self.child.stdin.send_all(b"hold %d\n" % int(seconds * 1e6))
@@ -87,7 +93,7 @@ async def serving(
                 raise ChildFailed("the server ended before it was ready")
             http = json.loads(line)["http"]
             room = await trio.to_thread.run_sync(_open_room, http, key)
-            yield Server(child, http, room)
+            yield Server(child, http, room, data)
     except (ChildFailed, subprocess.CalledProcessError, trio.TooSlowError) as error:
         words = log.read_text(errors="replace")[-LAST_WORDS:] if log.exists() else ""
         raise ChildFailed(f"{error}\n{words}".rstrip()) from error

@@ -150,6 +150,14 @@ class Sockets:
         heard, self.heard = self.heard, []
         return heard
 
+    def fileno(self) -> int:
+        """For another epoll: it is ready when there is something to read."""
+        return self._poll.fileno()
+
+    def look(self) -> None:
+        """Reads what has come."""
+        self._turn(0.0)
+
     def own(self) -> Json:
         """What listening did to the figures itself, since the last time."""
         late, self.late_ns = spread(self.late_ns), []
