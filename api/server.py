@@ -37,21 +37,26 @@ from hypercorn.trio.run import worker_serve
 from hypercorn.typing import ASGIFramework
 from quart_trio import QuartTrio
 
-from api import containment, http, live, operations, room_api, site, sockets
+from api import containment, dashboard, http, live, operations, room_api, s_connector, site, sockets, viewers
+from api.admins import Admins
 from api.config import Address, Config
 from api.directory import StoredDirectory
 from api.gate import Gate, Proxies
 from api.keyring import Keyring, make_private
+from api.leftovers import Leftovers
 from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences, make_configured, make_demo
 from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
 from api.passwords import PasswordChecks
 from api.revocations import Revocations
 from api.services import Engine, Readiness, Services
+from api.sessions import Sessions
 from api.store import Database, Store, rooms
 from api.tokens import RoomTokens
+from api.visitors import LocationDataError, Visitors
 from sfu import Engine as MediaEngine
 from sfu import MediaSettings
 from signalling import IceServers, Rooms
+from signalling.rooms import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +118,8 @@ def _print_ready(ready: Ready) -> None:
 
 def make_app(services: Services) -> QuartTrio:
     app = QuartTrio("api", static_folder=None)
-    for module in (http, room_api, live, operations, sockets, site):
+    http.mount(app)
+    for module in (viewers, room_api, live, dashboard, operations, sockets, site, s_connector):
         module.mount(app, services)
     return app
 
@@ -121,7 +127,8 @@ def make_app(services: Services) -> QuartTrio:
 def make_members_app(services: Services) -> QuartTrio:
     """What [room_api] members_bind serves: one route, and 404 for everything else."""
     app = QuartTrio("members", static_folder=None)
-    http.mount(app, services)
+    http.mount(app)
+    viewers.mount(app, services)
     room_api.mount_members(app, services)
     return app
 
@@ -159,6 +166,8 @@ async def _serve_from(
     if config.kpoint.keys:
         await store.write(partial(make_configured, keyring=keyring, codes=config.kpoint.keys))
     passwords = PasswordChecks()
+    admins = Admins(store, keyring, passwords)
+    await admins.make_first_password(directory)
     proxies = Proxies(config.http.trusted_proxies)
     stored = StoredDirectory(store, keyring, passwords)
     engine = engine_factory(config.media)
@@ -167,28 +176,42 @@ async def _serve_from(
     licence_keys = LicenceKeys(keyring, config.licence.zone)
     licences = StoredLicences(store, licence_keys, config.kpoint.keys)
     licence_rooms = await StoredLicenceRooms.open(store)
+    try:
+        visitors = await trio.to_thread.run_sync(Visitors, config.http.location_data)
+    except LocationDataError as error:
+        raise StartError(str(error)) from None
+    sessions = await Sessions.open(
+        store,
+        rooms=[room.uuid for room in await licence_rooms.all()],
+        describe=visitors,
+        grace_s=config.room_api.socket_grace_s,
+    )
     services = Services(
         config=config,
         store=store,
         keyring=keyring,
         passwords=passwords,
+        admins=admins,
         directory=stored,
         tokens=tokens,
         licence_keys=licence_keys,
         licences=licences,
         licence_rooms=licence_rooms,
+        sessions=sessions,
         engine=engine,
         rooms=Rooms(
             engine,
             stored,
             tokens,
             config.room_api,
+            [sessions],
             kpoint=config.kpoint,
             licences=licences,
             licence_rooms=licence_rooms,
             connect_timeout_s=config.media.connect_timeout_s,
             ice_servers=IceServers(config.media.turn_urls, config.media.turn_secret, config.media.turn_ttl_s),
             time_zone=config.licence.zone,
+            clock=utc_now,
         ),
         connections=containment.Connections(proxies),
         readiness=Readiness(),
@@ -204,6 +227,7 @@ async def _serve_from(
         async with trio.open_nursery() as store_nursery:
             await store_nursery.start(revocations.run)
             await store_nursery.start(licence_rooms.run)
+            await store_nursery.start(sessions.run)
             async with trio.open_nursery() as engine_nursery:
                 try:
                     await engine_nursery.start(engine.run)
@@ -215,7 +239,9 @@ async def _serve_from(
                     rooms_nursery.start_soon(services.connections.ping, config.http.ping_interval_s)
                     async with trio.open_nursery() as http_nursery:
                         addresses = [
-                            await http_nursery.start(_serve_http, Gate(app, proxies), config, key, bind, stop_http)
+                            await http_nursery.start(
+                                _serve_http, Gate(Leftovers(app), proxies), config, key, bind, stop_http
+                            )
                             for key, (bind, app) in listeners.items()
                         ]
                         ready = Ready(_reachable(addresses[0]), tuple(engine.media))

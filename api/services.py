@@ -6,12 +6,14 @@ from typing import Protocol
 import attrs
 import trio
 
+from api.admins import Admins
 from api.config import Config
 from api.containment import Connections
 from api.directory import StoredDirectory
 from api.keyring import Keyring
 from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences
 from api.passwords import PasswordChecks
+from api.sessions import Sessions
 from api.store import Store
 from api.tokens import RoomTokens
 from signalling import Rooms
@@ -46,11 +48,13 @@ class Services:
     store: Store
     keyring: Keyring
     passwords: PasswordChecks
+    admins: Admins
     directory: StoredDirectory
     tokens: RoomTokens
     licence_keys: LicenceKeys
     licences: StoredLicences
     licence_rooms: StoredLicenceRooms
+    sessions: Sessions
     engine: Engine
     rooms: Rooms
     connections: Connections

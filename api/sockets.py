@@ -13,6 +13,7 @@ from api.containment import RoomWebSocket, own_websocket
 from api.gate import App, Receive, Scope, Send
 from api.services import Services
 from signalling import SocketClosed, serve_connection
+from signalling.ports import Remote
 from signalling.session import DialectName
 
 DIALECTS: Final[Mapping[str, DialectName]] = {"/room": "room_api", "/kpoint": "kpoint"}
@@ -43,7 +44,12 @@ def mount(app: QuartTrio, services: Services) -> None:
             return
         await receive()
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        client = scope.get("client") or ("", 0)
-        await serve_connection(AcceptedSocket(own_websocket()), dialect, services.rooms, client[0])
+        await serve_connection(AcceptedSocket(own_websocket()), dialect, services.rooms, _remote(scope))
 
     app.asgi_app = cast(Any, route)  # type: ignore[method-assign]  # what its documentation says middleware does
+
+
+def _remote(scope: Scope) -> Remote:
+    client = scope.get("client") or ("", 0)
+    agents = [value.decode("latin1") for name, value in scope["headers"] if name.lower() == b"user-agent"]
+    return Remote(client[0], next(iter(agents), ""))

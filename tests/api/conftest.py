@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,20 @@ import sqlalchemy as sa
 import trio
 import trio_websocket
 
+from api.admins import ADMIN
 from api.commands import main
 from api.config import Config, HttpSettings
-from api.http import BEARER_KEYS
 from api.keyring import Keyring
 from api.passwords import hashed
 from api.server import Ready, serve
-from api.store import Database, keys, users
+from api.store import Database, admins, keys, users
+from api.viewers import BEARER_KEYS
 from signalling.settings import RoomApiSettings
 from tests.api import postgresql
 from tests.api.fakes import FakeEngine
 
 ROOT = Path(__file__).parents[2]
+ADMIN_PASSWORD = "correct horse"
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 # Each database that the storage is tried on, besides others that are there already, as URLs.
@@ -80,6 +82,18 @@ def make_key(directory: Path, url: str = "") -> str:
     database.write(partial(keys.add, name="test", key_mac=Keyring.open(directory).mac(BEARER_KEYS, key)))
     database.close()
     return key
+
+
+def make_admin(directory: Path) -> None:
+    """The dashboard's password, as `atrium admin password` sets it; else the server would take its time to make one."""
+    database = Database(directory)
+    database.write(partial(admins.set_password, name=ADMIN, password_hash=_admin_hash()))
+    database.close()
+
+
+@cache
+def _admin_hash() -> str:
+    return hashed(ADMIN_PASSWORD)
 
 
 def make_user(directory: Path, username: str, password: str = "p") -> str:
@@ -191,6 +205,7 @@ async def server(
 ) -> AsyncIterator[Server]:
     """A server in this process."""
     key = make_key(tmp_path)
+    make_admin(tmp_path)
     send, receive = trio.open_memory_channel[Ready](1)
     async with trio.open_nursery() as nursery:
         start = partial(serve, engine_factory=FakeEngine, demo=True, announce=send.send_nowait)

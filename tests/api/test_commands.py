@@ -21,7 +21,7 @@ def test_python_m_api_is_the_command(tmp_path: Path) -> None:
     assert set(json.loads(done.stdout)) == {"id", "name", "key"}
     help = atrium("--help")
     assert help.returncode == 0
-    assert all(word in help.stdout for word in ("serve", "key", "user", "licence", "room", "config"))
+    assert all(word in help.stdout for word in ("serve", "key", "user", "admin", "licence", "room", "config"))
 
 
 def test_keys_are_made_listed_and_removed(run: Run) -> None:

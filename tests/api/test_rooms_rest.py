@@ -382,7 +382,7 @@ async def test_the_word_bearer_has_no_case(server: Server) -> None:
 
 async def test_other_paths_below_v1_answer_in_the_shape_of_s_connector(server: Server) -> None:
     async with server.anonymous() as client:
-        response = await client.get("/v1/sessions/unknown")
+        response = await client.get("/v1/unknown")
     assert (response.status_code, set(response.json())) == (404, {"status", "message"})
     assert response.json()["status"] is False
 

@@ -16,6 +16,7 @@ from api.keyring import Keyring
 from api.licences import DEMO_LICENCE, LicenceKeys
 from api.store import Database, licences
 from tests.api.conftest import ROOT, Server, environment, make_key
+from tests.api.conftest import cluster as cluster  # a fixture here too
 
 FLAGS = ("serve", "--demo", "--http", "127.0.0.1:0", "--media", "127.0.0.1:0", "--workers", "1")
 
