@@ -1,0 +1,1 @@
+"""Call analytics, compatible with peermetrics (contract analytics)."""
