@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
-from attrs.validators import ge, gt
+from attrs.validators import ge, gt, in_
 
 from api import shapes
 from sfu.settings import MediaSettings
@@ -96,7 +96,12 @@ class RoomsSettings:
 
 @attrs.frozen
 class AnalyticsSettings:
-    """[analytics]: known, without keys yet."""
+    """[analytics] (contract analytics, section 10)."""
+
+    private: str = attrs.field(default="required", validator=in_(("required", "open")))
+    stats_interval_ms: int = attrs.field(default=10_000, validator=ge(1000))
+    rate_limit_per_minute: int = attrs.field(default=2000, validator=ge(1))
+    body_limit_bytes: int = attrs.field(default=5_000_000, validator=ge(2_500_000))
 
 
 @attrs.frozen

@@ -106,6 +106,9 @@ ACCESS_TOKEN_MINUTES: Final = 525_600
 TOKENS_REMEMBERED: Final = 4096
 """Keys and tokens of licences whose signatures are not looked at again; of more, the one not seen for longest is forgotten."""
 
+ANALYTICS_ADDRESSES: Final = 100_000
+"""Addresses whose requests to `/analytics/v1` are counted within a minute; with more the count begins anew."""
+
 USER_AGENT_CHARS: Final = 512
 """Of a User-Agent, as many are looked at."""
 

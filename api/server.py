@@ -39,6 +39,7 @@ from quart_trio import QuartTrio
 
 from api import containment, dashboard, http, live, operations, room_api, s_connector, site, sockets, viewers
 from api.admins import Admins
+from api.analytics import app as analytics
 from api.config import Address, Config
 from api.directory import StoredDirectory
 from api.gate import Gate, Proxies
@@ -119,7 +120,7 @@ def _print_ready(ready: Ready) -> None:
 def make_app(services: Services) -> QuartTrio:
     app = QuartTrio("api", static_folder=None)
     http.mount(app)
-    for module in (viewers, room_api, live, dashboard, operations, sockets, site, s_connector):
+    for module in (viewers, room_api, live, dashboard, operations, sockets, site, s_connector, analytics):
         module.mount(app, services)
     return app
 

@@ -66,7 +66,7 @@ async def _viewer(services: Services) -> Viewer:
     scheme, _, credential = lines[0].partition(" ") if len(lines) == 1 else ("", "", "")
     credential = credential.strip()
     if scheme.lower() == "bearer" and credential:
-        if await _is_administrators(services, credential):
+        if await is_administrators(services, credential):
             return Administrator()
         licence = await _licence_of(services, credential)
         if licence is not None:
@@ -74,7 +74,8 @@ async def _viewer(services: Services) -> Viewer:
     raise HttpError(401, "a bearer key is needed", {"WWW-Authenticate": "Bearer"})
 
 
-async def _is_administrators(services: Services, credential: str) -> bool:
+async def is_administrators(services: Services, credential: str) -> bool:
+    """Whether it is a bearer key, the local key, or of a sign-in to the dashboard."""
     if hmac.compare_digest(credential.encode(), services.local_key.encode()):
         return True
     if await services.admins.knows(credential):

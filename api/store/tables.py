@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -212,4 +213,38 @@ token_terms = Table(
     Column("id", Integer, primary_key=True),
     Column("ttl_s", Double, nullable=False),
     Column("horizon", Double, nullable=False),
+)
+
+# --- call analytics (contract analytics, section 8) ---
+
+# What is removed stays, and is there for nobody.
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("active", Boolean, nullable=False),
+    # There is one at most.
+    Index(
+        "ix_organizations_active", "active", unique=True, sqlite_where=text("active"), postgresql_where=text("active")
+    ),
+)
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("organization", Integer, ForeignKey("organizations.number"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("api_key", String(32), nullable=False, unique=True),
+    Column("domain", String(256)),
+    Column("interval_ms", Integer, nullable=False),
+    Column("recording", Boolean, nullable=False),
+    # Seconds of calls by day, as a JSON object.
+    Column("durations", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("active", Boolean, nullable=False),
 )

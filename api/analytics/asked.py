@@ -1,0 +1,21 @@
+"""What a handler of a request is told."""
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from api.analytics.fields import Body
+from api.plain import Request
+
+
+@attrs.frozen
+class Asked:
+    request: Request
+    body: Body
+    """Empty, unless the method has one."""
+    id: str
+    """The UUID in the path; empty, if it has none."""
+
+
+Handler = Callable[[Asked], Awaitable[object]]
+"""Returns the JSON value of the answer; raises Fault."""
