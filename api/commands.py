@@ -1,6 +1,6 @@
 """The command `atrium`: the server, and the administrator's commands beside it.
 
-Commands on keys, users, licences and the dashboard's password open the database themselves, so they work before the first
+Commands on keys, users, licences, apps and the dashboard's password open the database themselves, so they work before the first
 start and while the server runs. Commands on live rooms ask the running server, found by `DIR/server.json`. Results go to
 stdout (`--json`: one JSON value), everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 not understood.
 """
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import App, CycloptsError, Parameter
 
-from api import admin_commands, check, licence_commands, logs, passwords
+from api import admin_commands, app_commands, check, licence_commands, logs, passwords
 from api.cli import HERE, AsJson, CommandError, Place, ask, check_text, print_json, print_rows
 from api.config import ConfigError, load
 from api.directory import DEVICE_TOKENS
@@ -33,7 +33,7 @@ key_app = App(name="key", help="Bearer keys of administrators.")
 user_app = App(name="user", help="Users of the Room API and of SIP.")
 room_app = App(name="room", help="Live rooms of the running server.")
 config_app = App(name="config", help="The configuration.")
-for group in (key_app, user_app, admin_commands.app, licence_commands.app, room_app, config_app):
+for group in (key_app, user_app, admin_commands.app, licence_commands.app, app_commands.app, room_app, config_app):
     app.command(group)
 
 
