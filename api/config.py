@@ -102,6 +102,15 @@ class AnalyticsSettings:
     stats_interval_ms: int = attrs.field(default=10_000, validator=ge(1000))
     rate_limit_per_minute: int = attrs.field(default=2000, validator=ge(1))
     body_limit_bytes: int = attrs.field(default=5_000_000, validator=ge(2_500_000))
+    batch_connection_events: bool = False
+    max_events_per_session: int = attrs.field(default=20_000, validator=ge(1))
+    init_secret: str = attrs.field(default="", repr=False)
+    session_secret: str = attrs.field(default="", repr=False)
+    dashboard_url: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        if self.init_secret and self.init_secret == self.session_secret:
+            raise ValueError("analytics.init_secret and analytics.session_secret must differ")
 
 
 @attrs.frozen

@@ -106,6 +106,19 @@ ACCESS_TOKEN_MINUTES: Final = 525_600
 TOKENS_REMEMBERED: Final = 4096
 """Keys and tokens of licences whose signatures are not looked at again; of more, the one not seen for longest is forgotten."""
 
+CONFERENCES_KEPT: Final = 1000
+"""Conferences of call analytics that are kept in memory between two reports; of more, the one not reported for longest is
+loaded again."""
+
+REPORTS_WAITING: Final = 2000
+"""Reports of clients that wait to be written; 503."""
+
+REPORT_BYTES_WAITING: Final = 64 * 1024 * 1024
+"""The same in bytes of their bodies; 503."""
+
+REPORTS_TOGETHER: Final = 500
+"""Reports that are written with one commit."""
+
 ANALYTICS_ADDRESSES: Final = 100_000
 """Addresses whose requests to `/analytics/v1` are counted within a minute; with more the count begins anew."""
 

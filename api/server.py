@@ -40,6 +40,8 @@ from quart_trio import QuartTrio
 from api import containment, dashboard, http, live, operations, room_api, s_connector, site, sockets, viewers
 from api.admins import Admins
 from api.analytics import app as analytics
+from api.analytics.tokens import ReportTokens
+from api.analytics.writer import Writer
 from api.config import Address, Config
 from api.directory import StoredDirectory
 from api.gate import Gate, Proxies
@@ -65,6 +67,8 @@ SERVER_FILE = "server.json"
 LOCK_FILE = "lock"
 DEMO_ROOM = "demo"
 TOKENS = "room tokens"
+REPORTS_BEGIN = "tokens of reports that begin"
+REPORTS_GO_ON = "tokens of reports that go on"
 # Beyond the drain: sockets that read nothing are cut by deadlines of their own, shorter than this.
 LAST_WORDS_S = 15.0
 # For requests under way once HTTP has stopped accepting.
@@ -199,6 +203,9 @@ async def _serve_from(
         licences=licences,
         licence_rooms=licence_rooms,
         sessions=sessions,
+        visitors=visitors,
+        reports=Writer(store, config.analytics.max_events_per_session),
+        report_tokens=_report_tokens(config, keyring),
         engine=engine,
         rooms=Rooms(
             engine,
@@ -229,6 +236,7 @@ async def _serve_from(
             await store_nursery.start(revocations.run)
             await store_nursery.start(licence_rooms.run)
             await store_nursery.start(sessions.run)
+            await store_nursery.start(services.reports.run)
             async with trio.open_nursery() as engine_nursery:
                 try:
                     await engine_nursery.start(engine.run)
@@ -257,6 +265,13 @@ async def _serve_from(
                     rooms_nursery.cancel_scope.cancel()
                 engine_nursery.cancel_scope.cancel()
             store_nursery.cancel_scope.cancel()
+
+
+def _report_tokens(config: Config, keyring: Keyring) -> ReportTokens:
+    init, session = config.analytics.init_secret, config.analytics.session_secret
+    return ReportTokens(
+        init.encode() or keyring.derive(REPORTS_BEGIN), session.encode() or keyring.derive(REPORTS_GO_ON)
+    )
 
 
 async def _drain(services: Services, signals: AsyncIterator[int]) -> None:

@@ -7,6 +7,8 @@ import attrs
 import trio
 
 from api.admins import Admins
+from api.analytics.tokens import ReportTokens
+from api.analytics.writer import Writer
 from api.config import Config
 from api.containment import Connections
 from api.directory import StoredDirectory
@@ -16,6 +18,7 @@ from api.passwords import PasswordChecks
 from api.sessions import Sessions
 from api.store import Store
 from api.tokens import RoomTokens
+from api.visitors import Visitors
 from signalling import Rooms
 from signalling.ports import MediaEngine
 
@@ -55,6 +58,9 @@ class Services:
     licences: StoredLicences
     licence_rooms: StoredLicenceRooms
     sessions: Sessions
+    visitors: Visitors
+    reports: Writer
+    report_tokens: ReportTokens
     engine: Engine
     rooms: Rooms
     connections: Connections

@@ -18,7 +18,10 @@ from api.analytics.asked import Asked, Handler
 from api.analytics.door import Rates, check_private
 from api.analytics.faults import Fault
 from api.analytics.fields import Body, body_of
+from api.analytics.ledger import CONNECTION
+from api.analytics.reported import Reported
 from api.analytics.words import NOTHING, json_bytes
+from api.analytics.writer import Overloaded
 from api.gate import App, Receive, Scope, Send
 from api.http import below
 from api.plain import Refusal, Request, Response
@@ -37,6 +40,9 @@ PREFLIGHT: Final = {
     ),
     "access-control-max-age": "86400",
 }
+EMPTY: Final[Body] = {}
+OVERLOADED: Final = "Too many reports wait to be written."
+RETRY_AFTER: Final = {"retry-after": "5"}
 JSON: Final = "application/json; charset=utf-8"
 
 
@@ -44,22 +50,39 @@ JSON: Final = "application/json; charset=utf-8"
 class Route:
     handlers: Mapping[str, Handler]
     """By method."""
-    is_private: bool = True
+    is_private: bool
 
 
 def routes_of(services: Services) -> Mapping[str, Route]:
     """By path, below ROOT."""
-    organizations, apps = Organizations(services.store), Apps(services)
+    organizations, apps, reported = Organizations(services.store), Apps(services), Reported(services)
+    public: dict[str, Mapping[str, Handler]] = {
+        "/initialize": {"POST": reported.initialize},
+        "/sessions": {"POST": reported.open_session, "PUT": reported.change_session},
+        "/events/get-user-media": {"POST": reported.event("getUserMedia")},
+        "/events/browser": {"POST": reported.event("browser")},
+        "/connection": {"POST": reported.event(CONNECTION)},
+        "/connection/batch": {"POST": reported.batch},
+        "/stats": {"POST": reported.stats},
+        "/tracks": {"POST": reported.new_track, "PUT": reported.track_event},
+        "/services/stop-conference": {"POST": reported.stop_conference},
+        "/services/get-url": {"POST": reported.get_url},
+    }
+    private: dict[str, Mapping[str, Handler]] = {
+        "/organizations": {
+            "GET": organizations.list,
+            "POST": organizations.add,
+            "DELETE": _without_id,
+            "PUT": _no_method,
+        },
+        f"/organizations/{ID}": {"GET": organizations.get, "PUT": organizations.change, "DELETE": organizations.remove},
+        "/apps": {"GET": apps.list, "POST": apps.add, "DELETE": _without_id, "PUT": _no_method},
+        f"/apps/{ID}": {"GET": apps.get, "PUT": apps.change, "DELETE": apps.remove},
+        f"/apps/{ID}/reset-key": {"POST": apps.reset_key},
+    }
     return {
-        "/organizations": Route(
-            {"GET": organizations.list, "POST": organizations.add, "DELETE": _without_id, "PUT": _no_method}
-        ),
-        f"/organizations/{ID}": Route(
-            {"GET": organizations.get, "PUT": organizations.change, "DELETE": organizations.remove}
-        ),
-        "/apps": Route({"GET": apps.list, "POST": apps.add, "DELETE": _without_id, "PUT": _no_method}),
-        f"/apps/{ID}": Route({"GET": apps.get, "PUT": apps.change, "DELETE": apps.remove}),
-        f"/apps/{ID}/reset-key": Route({"POST": apps.reset_key}),
+        **{path: Route(handlers, is_private=False) for path, handlers in public.items()},
+        **{path: Route(handlers, is_private=True) for path, handlers in private.items()},
     }
 
 
@@ -97,6 +120,9 @@ class Analytics:
         except Refusal as refusal:  # of a body
             told = {"error_code": "unknown_error", "message": refusal.message}
             return Response(refusal.status, json_bytes(told), {**cors, **refusal.headers})
+        except Overloaded:
+            told = {"error_code": "unknown_error", "message": OVERLOADED}
+            return Response(HTTPStatus.SERVICE_UNAVAILABLE, json_bytes(told), {**cors, **RETRY_AFTER})
         except Exception as error:  # ours, whatever it is; its message is for the log
             log.error("request failed", path=request.path, exc_info=error)
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR, json_bytes(NOTHING), cors)
@@ -111,10 +137,11 @@ class Analytics:
             raise Fault("method_not_allowed")
         if route.is_private:
             await check_private(self._services, request)
-        body: Body = {}
+        raw, body = b"", EMPTY
         if request.method in ("POST", "PUT"):
-            body = body_of(await request.body(self._settings.body_limit_bytes))
-        return await handler(Asked(request, body, id))
+            raw = await request.body(self._settings.body_limit_bytes)
+            body = body_of(raw)
+        return await handler(Asked(request, body, id, len(raw)))
 
 
 def _path_and_id(path: str) -> tuple[str, str]:

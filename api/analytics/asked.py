@@ -15,6 +15,8 @@ class Asked:
     """Empty, unless the method has one."""
     id: str
     """The UUID in the path; empty, if it has none."""
+    size: int = 0
+    """Of the body, in bytes."""
 
 
 Handler = Callable[[Asked], Awaitable[object]]

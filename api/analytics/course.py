@@ -81,6 +81,8 @@ class Course:
 @attrs.define(eq=False)
 class Connection:
     start: datetime
+    arrival: int = 0
+    """The number of the event that made it."""
     is_connected_at_start: bool = False
     marks: list[Mark] = attrs.field(factory=list)
     """Its own, by time."""
@@ -92,7 +94,7 @@ class Connection:
     def course(self, *others: Iterable[Mark]) -> Course:
         """`others`: the marks of its session and its conference, by which it may end too."""
         ends = (mark for marks in others for mark in marks if mark.kind is Kind.LEFT)
-        marks = sorted([*self.marks, *(mark for mark in ends if mark.at >= self.start)])
+        marks = sorted([*self.marks, *(mark for mark in ends if (mark.at, mark.number) >= (self.start, self.arrival))])
         folding = (
             _Folding(self.start, Kind.CONNECTED, [])
             if self.is_connected_at_start

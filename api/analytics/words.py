@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 NOTHING = ""
 """What is answered where nothing is to be said: clients read every answer as JSON."""
@@ -9,6 +10,11 @@ NOTHING = ""
 
 def json_bytes(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def value_of(text: str | None) -> Any:
+    """Of JSON as it is stored."""
+    return None if text is None else json.loads(text)
 
 
 def when(moment: datetime | None) -> str | None:

@@ -6,6 +6,7 @@ Moments are UTC. What is secret is here only as argon2 hash, as MAC under a key 
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -48,6 +49,9 @@ class Moment(TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+
+# SQLite's integers are as long as they have to be, and its row numbers have to be of that type.
+Long = BigInteger().with_variant(Integer, "sqlite")
 
 users = Table(
     "users",
@@ -247,4 +251,154 @@ apps = Table(
     Column("durations", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("active", Boolean, nullable=False),
+)
+
+# Marks, negotiations and all that clients report as they like are JSON.
+conferences = Table(
+    "conferences",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("app", Integer, ForeignKey("apps.number"), nullable=False),
+    Column("conference_id", String(64), nullable=False),
+    Column("name", String(64)),
+    Column("start_time", Moment),
+    Column("call_start", Moment),
+    Column("end_time", Moment),
+    Column("ongoing", Boolean, nullable=False),
+    Column("duration", Integer, nullable=False),
+    Column("marks", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("app", "conference_id"),
+    Index("ix_conferences_app_created_at", "app", "created_at"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("app", Integer, ForeignKey("apps.number"), nullable=False),
+    Column("participant_id", String(64), nullable=False),
+    Column("name", String(64)),
+    Column("is_sfu", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("app", "participant_id"),
+)
+
+conference_participants = Table(
+    "conference_participants",
+    metadata,
+    Column("conference", Integer, ForeignKey("conferences.number", ondelete="CASCADE"), primary_key=True),
+    Column("participant", Integer, ForeignKey("participants.number", ondelete="CASCADE"), primary_key=True),
+    Index("ix_conference_participants_participant", "participant"),
+)
+
+call_sessions = Table(
+    "call_sessions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("conference", Integer, ForeignKey("conferences.number", ondelete="CASCADE"), nullable=False),
+    Column("participant", Integer, ForeignKey("participants.number", ondelete="CASCADE"), nullable=False),
+    Column("constraints", Text),
+    Column("devices", Text),
+    Column("platform", Text),
+    Column("metadata", Text),
+    Column("geo_ip", Text),
+    Column("app_version", String(16)),
+    Column("webrtc_sdk", String(16)),
+    Column("duration", Integer, nullable=False),
+    Column("end_time", Moment),
+    Column("call_start", Moment),
+    Column("marks", Text, nullable=False),
+    # Of calls, by day, as they have been added to the app's.
+    Column("seconds", Text, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("media_asked", Integer, nullable=False),
+    Column("media_refused", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_call_sessions_conference", "conference"),
+    Index("ix_call_sessions_participant", "participant"),
+)
+
+peer_connections = Table(
+    "peer_connections",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("session", Integer, ForeignKey("call_sessions.number", ondelete="CASCADE"), nullable=False),
+    Column("conference", Integer, ForeignKey("conferences.number", ondelete="CASCADE"), nullable=False),
+    Column("participant", Integer, ForeignKey("participants.number", ondelete="CASCADE"), nullable=False),
+    Column("peer", Integer, ForeignKey("participants.number", ondelete="CASCADE"), nullable=False),
+    Column("type", String(8)),
+    Column("state", String(16), nullable=False),
+    Column("negotiations", Text, nullable=False),
+    Column("detected_tcp", Boolean, nullable=False),
+    Column("detected_turn", Boolean, nullable=False),
+    Column("established", Boolean, nullable=False),
+    Column("arrival", Long, nullable=False),
+    Column("connected_at_start", Boolean, nullable=False),
+    Column("marks", Text, nullable=False),
+    Column("start_time", Moment, nullable=False),
+    Column("end_time", Moment),
+    Column("duration", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_peer_connections_conference", "conference"),
+    Index("ix_peer_connections_session", "session"),
+)
+
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("session", Integer, ForeignKey("call_sessions.number", ondelete="CASCADE"), nullable=False),
+    Column("connection", Integer, ForeignKey("peer_connections.number", ondelete="CASCADE")),
+    Column("kind", String(8), nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("track_id", String(40), nullable=False),
+    Column("label", String(128)),
+    Column("info", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_tracks_session", "session"),
+)
+
+# By the thousand a second, so nothing is looked up to insert one: what it names goes with its conference.
+call_events = Table(
+    "call_events",
+    metadata,
+    Column("number", Long, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False),
+    Column("conference", Integer, nullable=False),
+    Column("participant", Integer, nullable=False),
+    Column("session", Integer, nullable=False),
+    Column("app", Integer, nullable=False),
+    Column("peer", Integer),
+    Column("connection", Integer),
+    Column("track", Integer),
+    Column("type", String(32), nullable=False),
+    Column("category", String(12), nullable=False),
+    Column("data", Text),
+    # One number for what came by one request.
+    Column("request", Long, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_call_events_conference_created_at", "conference", "created_at"),
+    Index("ix_call_events_participant_created_at", "participant", "created_at"),
+)
+
+issues = Table(
+    "issues",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("session", Integer, ForeignKey("call_sessions.number", ondelete="CASCADE"), nullable=False),
+    Column("conference", Integer, ForeignKey("conferences.number", ondelete="CASCADE"), nullable=False),
+    Column("participant", Integer, ForeignKey("participants.number", ondelete="CASCADE"), nullable=False),
+    Column("connection", Integer, ForeignKey("peer_connections.number", ondelete="CASCADE")),
+    Column("code", String(32), nullable=False),
+    Column("data", Text),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_issues_conference", "conference"),
+    Index("ix_issues_session", "session"),
 )

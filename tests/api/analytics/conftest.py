@@ -1,6 +1,7 @@
 """The analytics API alone: its routes on a store, asked over ASGI."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,17 +9,35 @@ from typing import Any
 import attrs
 import httpx
 import pytest
+import trio
 from quart_trio import QuartTrio
 
 from api.admins import Admins
 from api.analytics import app as analytics
+from api.analytics.tokens import ReportTokens
+from api.analytics.writer import Writer
 from api.config import AnalyticsSettings, Config
 from api.keyring import Keyring
 from api.passwords import PasswordChecks
 from api.store import Database, Store
+from api.visitors import Visitors
 from tests.api.conftest import make_key
 
+VISITORS = Visitors()
 ROOT = "http://rooms.example/analytics/v1"
+
+
+@attrs.define
+class Clock:
+    """What reports are told the time by; tokens have the world's."""
+
+    now: datetime = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def goes_on(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 @attrs.define
@@ -29,6 +48,7 @@ class Api:
     """Somebody's at another address."""
     database: Database
     key: str
+    clock: "Clock"
 
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         content = {} if body is None else {"json": body}
@@ -54,17 +74,29 @@ def settings() -> AnalyticsSettings:
 
 
 @pytest.fixture
-async def api(tmp_path: Path, store_url: str, settings: AnalyticsSettings) -> AsyncIterator[Api]:
+async def api(
+    tmp_path: Path,
+    store_url: str,
+    settings: AnalyticsSettings,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Api]:
     key, keyring = make_key(tmp_path, store_url), Keyring.open(tmp_path)
     database = Database(tmp_path, store_url)
     store = Store(database)
+    clock = Clock()
+    monkeypatch.setattr("api.analytics.reported.utc_now", clock)
     services: Any = SimpleNamespace(
         config=Config(analytics=settings),
         store=store,
         keyring=keyring,
         admins=Admins(store, keyring, PasswordChecks()),
         local_key="local",
+        visitors=VISITORS,
+        reports=Writer(store, settings.max_events_per_session),
+        report_tokens=ReportTokens(b"i" * 32, b"s" * 32),
     )
+    await nursery.start(services.reports.run)
     app = QuartTrio("api")
     analytics.mount(app, services)
 
@@ -73,5 +105,5 @@ async def api(tmp_path: Path, store_url: str, settings: AnalyticsSettings) -> As
         return httpx.AsyncClient(transport=transport, base_url=ROOT, headers=headers)
 
     async with client_at("127.0.0.1", authorization=f"Bearer {key}") as client:
-        yield Api(client, client_at, database, key)
+        yield Api(client, client_at, database, key, clock)
     database.close()

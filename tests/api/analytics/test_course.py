@@ -32,7 +32,7 @@ def marks(*happened: tuple[float, Kind]) -> list[Mark]:
 
 
 def after(*happened: tuple[float, Kind], connected: bool = False, left: Sequence[Mark] = ()) -> Course:
-    connection = Connection(at(0), connected)
+    connection = Connection(at(0), 0, connected)
     for mark in marks(*happened):
         connection.add(mark)
     return connection.course(left)

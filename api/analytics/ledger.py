@@ -1,0 +1,537 @@
+"""What reports do to calls (contract analytics, sections 4 and 6): each is checked against what is there, and then applied.
+
+Lives in the thread that writes. Between two commits it keeps what has changed; a request that is refused changes nothing,
+since all that may refuse it is looked at first. Invariant: what is kept in memory is what the store will have after the next
+`changes`; after a commit that has failed a new ledger loads it again.
+"""
+
+import itertools
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+import sqlalchemy as sa
+
+from api.analytics import course
+from api.analytics.course import Kind, Mark
+from api.analytics.events import Event, kind_of
+from api.analytics.faults import Fault
+from api.analytics.fields import json_of
+from api.analytics.records import Conference, Connection, Participant, Session, Track
+from api.analytics.reports import Stats, TrackEvent, info_after, tracks_of
+from api.analytics.reports import Track as NewTrack
+from api.analytics.tokens import Arrival
+from api.limits import CONFERENCES_KEPT
+from api.store import calls
+from api.store.calls import Changes, Found
+
+CONNECTION: Final = "connection"
+OF_SESSION: Final = frozenset({Kind.HIDDEN, Kind.LEFT})
+# Issues of which a session, or a connection, has one at most.
+ONCE: Final = frozenset({"tcp_used", "turn_used", "multiple_rejoins", "no_media_access", "no_connection"})
+_ISSUE_OF_STATE: Final = {Kind.FAILED: "connection_failed", Kind.DISCONNECTED: "connection_disconnected"}
+
+
+@attrs.frozen
+class Hello:
+    """Of POST /initialize."""
+
+    app: str
+    """The app's id."""
+    conference_id: str
+    conference_name: str | None
+    participant_id: str
+    participant_name: str | None
+
+
+@attrs.frozen
+class Visit:
+    """Of POST and PUT /sessions: what is told of the client; None: nothing. JSON texts but for the last two."""
+
+    constraints: str | None = None
+    devices: str | None = None
+    platform: str | None = None
+    metadata: str | None = None
+    geo_ip: str | None = None
+    app_version: str | None = None
+    webrtc_sdk: str | None = None
+
+
+class Ledger:
+    def __init__(self, events_per_session: int) -> None:
+        self._events_per_session = events_per_session
+        self._numbers: dict[str, Iterator[int]] = {}
+        self._conferences: OrderedDict[str, Conference] = OrderedDict()
+        """By id, the one not asked for longest first. So the next two, of the same."""
+        self._named: dict[tuple[int, str], Conference] = {}
+        self._sessions: dict[str, Session] = {}
+        self._new: dict[tuple[int, str], Participant] = {}
+        """Participants that the store has yet to be told of."""
+        self._touched: dict[tuple[str, int], Any] = {}
+        self._changes = Changes()
+
+    # --- around a commit ---
+
+    def changes(self) -> Changes:
+        """All since the last time. What they name may be forgotten from now on."""
+        changes, self._changes = self._changes, Changes()
+        for (table, _), record in self._touched.items():
+            changes.records.setdefault(table, []).append(record.row())
+        self._touched = {}
+        self._new = {}
+        while len(self._conferences) > CONFERENCES_KEPT:
+            _, conference = self._conferences.popitem(last=False)
+            del self._named[conference.app, conference.conference_id]
+            for session in conference.sessions:
+                del self._sessions[session]
+        return changes
+
+    # --- what is reported ---
+
+    def initialize(self, db: sa.Connection, hello: Hello, now: datetime) -> Arrival:
+        app = calls.app_numbers(db, hello.app)
+        if app is None:
+            raise Fault("invalid_api_key")
+        conference = self._conference_named(db, app, hello.conference_id)
+        if conference is None:
+            conference = Conference(self._next(db, "conferences"), _id(), app, hello.conference_id, now)
+            self._keep(conference)
+            self._touch(conference)
+        if hello.conference_name and hello.conference_name != conference.name:
+            conference.name = hello.conference_name
+            self._touch(conference)
+        participant = self._person(db, conference, hello.participant_id, now)
+        self._rename(participant, hello.participant_name)
+        return Arrival(participant.id, conference.id)
+
+    def open_session(self, db: sa.Connection, arrival: Arrival, visit: Visit, at: datetime) -> str:
+        conference = self._conference(db, arrival.conference)
+        participant = None if conference is None else conference.people.get(arrival.participant)
+        if conference is None or participant is None:
+            raise Fault("invalid_token")
+        again = any(session.participant is participant for session in conference.sessions.values())
+        session = Session(self._next(db, "call_sessions"), _id(), conference, participant, at)
+        _tell(session, visit)
+        conference.sessions[session.id] = self._sessions[session.id] = session
+        self._touch(session)
+        if again:
+            self._issue(db, session, "multiple_rejoins", at)
+        return session.id
+
+    def change_session(self, db: sa.Connection, id: str, visit: Visit) -> Session:
+        session = self._session(db, id)
+        _tell(session, visit)
+        self._touch(session)
+        return session
+
+    def event(self, db: sa.Connection, id: str, category: str, event: Event) -> tuple[str, str] | None:
+        """Of addConnection the ids of peer and connection."""
+        session = self._session(db, id)
+        self._check(session, [event], category)
+        return self._apply(db, session, category, event, self._next(db, "request"))
+
+    def batch(self, db: sa.Connection, id: str, events: Sequence[Event]) -> None:
+        session = self._session(db, id)
+        self._check(session, events, CONNECTION)
+        request = self._next(db, "request")
+        for event in events:
+            self._apply(db, session, CONNECTION, event, request)
+
+    def stats(self, db: sa.Connection, id: str, stats: Stats) -> None:
+        session = self._session(db, id)
+        connection = self._connection(session, stats.connection)
+        if connection.course.end is not None:
+            raise Fault("connection_ended")
+        self._make_room(session, 1 + len(stats.tracks))
+        request = self._next(db, "request")
+        self._store(db, session, "stats", "stats", stats.data, stats.at, request, connection=connection)
+        for report in stats.tracks:
+            track = self._track(db, session, None, _bare(report.track_id, report.kind, report.direction), stats.at)
+            self._store(
+                db, session, "stats", "stats", report.data, stats.at, request, connection=connection, track=track
+            )
+        before = (connection.type, connection.established)
+        connection.type = stats.candidate
+        connection.established |= stats.is_proof
+        if before != (connection.type, connection.established):
+            self._touch(connection)
+        if stats.is_tcp and not connection.detected_tcp:
+            connection.detected_tcp = True
+            self._issue(db, session, "tcp_used", stats.at, connection)
+        if stats.candidate == "relay" and not connection.detected_turn:
+            connection.detected_turn = True
+            self._issue(db, session, "turn_used", stats.at, connection)
+
+    def new_track(self, db: sa.Connection, id: str, new: NewTrack, event: Event) -> tuple[Track, Session]:
+        session = self._session(db, id)
+        assert event.connection is not None
+        connection = self._connection(session, event.connection)
+        self._make_room(session, 1)
+        track = self._track(db, session, connection, new, event.at)
+        request = self._next(db, "request")
+        self._store(db, session, "track", event.type, event.data, event.at, request, connection=connection, track=track)
+        return track, session
+
+    def track_event(self, db: sa.Connection, id: str, event: TrackEvent) -> tuple[Track, Session] | None:
+        """None: there is no such track; the event is kept all the same."""
+        session = self._session(db, id)
+        self._make_room(session, 1)
+        track = next((each for each in session.tracks if each.track_id == event.track_id), None)
+        request = self._next(db, "request")
+        self._store(db, session, "track", event.type, event.data, event.at, request, track=track)
+        if track is None:
+            return None
+        track.info = info_after(track.info, event.type)
+        self._touch(track)
+        return track, session
+
+    def stop(self, db: sa.Connection, app: str, conference_id: str, now: datetime) -> None:
+        """Of POST /services/stop-conference."""
+        number = calls.app_numbers(db, app)
+        conference = None if number is None else self._conference_named(db, number, conference_id)
+        if conference is None:
+            raise Fault("conference_not_found")
+        conference.marks.append(Mark(now, self._next(db, "request"), Kind.LEFT))
+        self._work_out(conference, list(conference.sessions.values()))
+
+    # --- what refuses a report ---
+
+    def _check(self, session: Session, events: Sequence[Event], category: str) -> None:
+        for event in events:
+            kind = kind_of(event)
+            needs_connection = kind is not None and kind not in OF_SESSION
+            if event.connection is not None:
+                self._connection(session, event.connection)
+            elif needs_connection and category == CONNECTION:
+                raise Fault("connection_not_found")
+            if event.peer is not None:
+                if event.peer not in session.conference.people:
+                    raise Fault("participant_not_found")
+                if event.peer == session.participant.id:
+                    raise Fault("participant_equal_peer")
+            if event.new_peer is not None and event.new_peer.id == session.participant.participant_id:
+                raise Fault("participant_equal_peer")
+            tracks_of(event)
+        self._make_room(session, len(events))
+
+    def _make_room(self, session: Session, events: int) -> None:
+        if session.events + events > self._events_per_session:
+            raise Fault("event_limit_reached")
+
+    def _connection(self, session: Session, id: str) -> Connection:
+        found = session.conference.connections.get(id)
+        if found is None:
+            raise Fault("connection_not_found")
+        return found
+
+    # --- what a report does ---
+
+    def _apply(
+        self, db: sa.Connection, session: Session, category: str, event: Event, request: int
+    ) -> tuple[str, str] | None:
+        conference = session.conference
+        if event.new_peer is not None and category == CONNECTION:
+            peer = self._person(db, conference, event.new_peer.id, event.at, is_sfu=event.new_peer.is_sfu)
+            self._rename(peer, event.new_peer.name)
+            connection = self._connect(db, session, peer, event, request)
+            self._store(db, session, category, event.type, event.data, event.at, request, connection, peer=peer)
+            return peer.id, connection.id
+        named = None if event.connection is None else conference.connections[event.connection]
+        known = None if event.peer is None else conference.people[event.peer]
+        self._store(db, session, category, event.type, event.data, event.at, request, named, peer=known)
+        self._leave_mark(db, session, event, category, named, request)
+        if category == "getUserMedia":
+            self._media(db, session, event)
+        return None
+
+    def _connect(
+        self, db: sa.Connection, session: Session, peer: Participant, event: Event, request: int
+    ) -> Connection:
+        assert event.new_peer is not None
+        line = course.Connection(event.at, request, event.new_peer.is_connected)
+        connection = Connection(
+            number=self._next(db, "peer_connections"),
+            id=_id(),
+            session=session.number,
+            conference=session.conference.number,
+            participant=session.participant.number,
+            peer=peer.number,
+            created_at=event.at,
+            line=line,
+            course=line.course(),
+            established=event.new_peer.is_connected,
+        )
+        session.connections.append(connection)
+        session.conference.connections[connection.id] = connection
+        self._touch(connection)
+        self._work_out(session.conference, [session])
+        return connection
+
+    def _leave_mark(
+        self,
+        db: sa.Connection,
+        session: Session,
+        event: Event,
+        category: str,
+        connection: Connection | None,
+        request: int,
+    ) -> None:
+        kind = kind_of(event)
+        if event.type == "oniceconnectionstatechange" and event.data == "failed":
+            self._issue(db, session, "ice_failed", event.at, connection)
+        if event.type == "onicecandidateerror":
+            self._issue(db, session, "icecandidateerror", event.at, connection, event.data)
+        if kind is None or (kind in OF_SESSION) != (category == "browser"):
+            return
+        mark = Mark(event.at, request, kind)
+        if kind in OF_SESSION:
+            session.marks.append(mark)
+        elif connection is not None:
+            connection.line.add(mark)
+            connection.established |= kind is Kind.CONNECTED
+            self._touch(connection)
+            if kind in _ISSUE_OF_STATE:
+                self._issue(db, session, _ISSUE_OF_STATE[kind], event.at, connection)
+        self._work_out(session.conference, [self._owner(session, connection)])
+        if kind is Kind.LEFT:
+            self._look_back(db, session, event.at)
+
+    def _owner(self, session: Session, connection: Connection | None) -> Session:
+        """Of the connection, which may be another session's of the conference."""
+        if connection is None or connection.session == session.number:
+            return session
+        return next(each for each in session.conference.sessions.values() if each.number == connection.session)
+
+    def _media(self, db: sa.Connection, session: Session, event: Event) -> None:
+        data = event.data if isinstance(event.data, dict) else {}
+        session.media_asked += "constraints" in data
+        if data.get("error"):
+            session.media_refused += 1
+            self._issue(db, session, "getusermedia_error", event.at, data=data["error"])
+        for track in tracks_of(event):
+            self._track(db, session, None, track, event.at)
+
+    def _look_back(self, db: sa.Connection, session: Session, at: datetime) -> None:
+        """The end checks."""
+        if session.media_asked and session.media_asked == session.media_refused:
+            self._issue(db, session, "no_media_access", at)
+        waiting = ("new", "connecting", "failed")
+        if session.connections and all(
+            connection.course.state in waiting and not connection.established for connection in session.connections
+        ):
+            self._issue(db, session, "no_connection", at)
+
+    def _work_out(self, conference: Conference, sessions: Sequence[Session]) -> None:
+        shown = {each: each.course for session in sessions for each in session.connections}
+        for day, seconds in conference.work_out(sessions).items():
+            key = (conference.app, day)
+            self._changes.seconds[key] = self._changes.seconds.get(key, 0) + seconds
+        for connection, before in shown.items():
+            if connection.course != before:
+                self._touch(connection)
+        for session in sessions:
+            self._touch(session)
+        self._touch(conference)
+
+    def _store(
+        self,
+        db: sa.Connection,
+        session: Session,
+        category: str,
+        type: str,
+        data: object,
+        at: datetime,
+        request: int,
+        connection: Connection | None = None,
+        *,
+        peer: Participant | None = None,
+        track: Track | None = None,
+    ) -> None:
+        session.events += 1
+        self._touch(session)
+        self._changes.events.append(
+            {
+                "number": self._next(db, "call_events"),
+                "id": _id(),
+                "conference": session.conference.number,
+                "participant": session.participant.number,
+                "session": session.number,
+                "app": session.conference.app,
+                "peer": None if peer is None else peer.number,
+                "connection": None if connection is None else connection.number,
+                "track": None if track is None else track.number,
+                "type": type,
+                "category": category,
+                "data": None if data is None else json_of(data),
+                "request": request,
+                "created_at": at,
+            }
+        )
+
+    def _issue(
+        self,
+        db: sa.Connection,
+        session: Session,
+        code: str,
+        at: datetime,
+        connection: Connection | None = None,
+        data: object = None,
+    ) -> None:
+        tied = (code, None if connection is None else connection.number)
+        if code in ONCE and tied in session.issued:
+            return
+        session.issued.add(tied)
+        session.issues.append(_id())
+        self._changes.issues.append(
+            {
+                "number": self._next(db, "issues"),
+                "id": session.issues[-1],
+                "session": session.number,
+                "conference": session.conference.number,
+                "participant": session.participant.number,
+                "connection": None if connection is None else connection.number,
+                "code": code,
+                "data": None if data is None else json_of(data),
+                "created_at": at,
+            }
+        )
+        if connection is not None:
+            self._touch(connection)
+
+    def _track(
+        self, db: sa.Connection, session: Session, connection: Connection | None, new: NewTrack, at: datetime
+    ) -> Track:
+        """The one that is there, or a new one."""
+        tied = None if connection is None else connection.number
+        for track in session.tracks:
+            if track.track_id == new.id and (
+                track.connection == tied if tied else (track.direction, track.kind) == (new.direction, new.kind)
+            ):
+                return track
+        track = Track(
+            self._next(db, "tracks"),
+            _id(),
+            session.number,
+            tied,
+            new.kind,
+            new.direction,
+            new.id,
+            new.label,
+            new.info,
+            at,
+        )
+        session.tracks.append(track)
+        self._touch(track)
+        return track
+
+    def _person(
+        self, db: sa.Connection, conference: Conference, own_id: str, at: datetime, *, is_sfu: bool = False
+    ) -> Participant:
+        """The one of that id, in the conference from now on."""
+        for person in conference.people.values():
+            if person.participant_id == own_id:
+                return person
+        key = (conference.app, own_id)
+        person = self._known(db, key) or Participant(
+            self._next(db, "participants"), _id(), conference.app, own_id, at, is_sfu=is_sfu
+        )
+        self._new[key] = person
+        self._touch(person)
+        conference.people[person.id] = person
+        self._changes.links.append({"conference": conference.number, "participant": person.number})
+        return person
+
+    def _known(self, db: sa.Connection, key: tuple[int, str]) -> Participant | None:
+        if key in self._new:
+            return self._new[key]
+        row = calls.participant_named(db, *key)
+        return None if row is None else Participant(**row)
+
+    def _rename(self, person: Participant, name: str | None) -> None:
+        if name and name != person.name:
+            person.name = name
+            self._touch(person)
+
+    # --- what is kept ---
+
+    def _touch(self, record: Any) -> None:
+        self._touched[record.table, record.number] = record
+
+    def _next(self, db: sa.Connection, what: str) -> int:
+        if not self._numbers:
+            last = calls.last_numbers(db)
+            # A request's number is of its first event at most, so that it is new after a restart too.
+            self._numbers = {name: itertools.count(number + 1) for name, number in last.items()}
+            self._numbers["request"] = itertools.count(last["call_events"] + 1)
+        return next(self._numbers[what])
+
+    def _session(self, db: sa.Connection, id: str) -> Session:
+        session = self._sessions.get(id)
+        if session is None:
+            found = calls.conference_by(db, session=id)
+            if found is None:
+                raise Fault("invalid_token")
+            self._load(found)
+            session = self._sessions[id]
+        self._conferences.move_to_end(session.conference.id)
+        return session
+
+    def _conference(self, db: sa.Connection, id: str) -> Conference | None:
+        if id not in self._conferences:
+            found = calls.conference_by(db, id=id)
+            return None if found is None else self._load(found)
+        self._conferences.move_to_end(id)
+        return self._conferences[id]
+
+    def _conference_named(self, db: sa.Connection, app: int, conference_id: str) -> Conference | None:
+        kept = self._named.get((app, conference_id))
+        if kept is None:
+            found = calls.conference_named(db, app, conference_id)
+            return None if found is None else self._load(found)
+        self._conferences.move_to_end(kept.id)
+        return kept
+
+    def _keep(self, conference: Conference) -> None:
+        self._conferences[conference.id] = conference
+        self._named[conference.app, conference.conference_id] = conference
+
+    def _load(self, found: Found) -> Conference:
+        conference = Conference.of(found.conference)
+        self._keep(conference)
+        people = {row["number"]: Participant(**row) for row in found.people}
+        conference.people = {person.id: person for person in people.values()}
+        sessions = {}
+        for row in found.sessions:
+            session = Session.of(row, conference, people[row["participant"]])
+            conference.sessions[session.id] = self._sessions[session.id] = session
+            sessions[session.number] = session
+        for row in found.connections:
+            connection = Connection.of(row)
+            conference.connections[connection.id] = connection
+            sessions[connection.session].connections.append(connection)
+        for row in found.tracks:
+            sessions[row["session"]].tracks.append(Track.of(row))
+        for row in found.issues:
+            sessions[row["session"]].issued.add((row["code"], row["connection"]))
+            sessions[row["session"]].issues.append(row["id"])
+        conference.work_out(conference.sessions.values())
+        return conference
+
+
+def _bare(id: str, kind: str, direction: str) -> NewTrack:
+    """One that is known by its statistics alone."""
+    return NewTrack(id, kind, direction, "", {})
+
+
+def _tell(session: Session, visit: Visit) -> None:
+    """What is not told stays as it is."""
+    for name, value in attrs.asdict(visit).items():
+        if value is not None:
+            setattr(session, name, value)
+
+
+def _id() -> str:
+    return str(uuid.uuid4())
