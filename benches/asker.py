@@ -1,8 +1,9 @@
 """One thread that asks over HTTP, on connections that stay open, and keeps KPOINT's rooms meanwhile; a child of benches.s_connector.
 
     open      {url, key, rooms}     so many KPOINT rooms with 1, 2, 3, 1, 2, … people in them
-    connect   {host, port, path, headers, status, connections}
-              so many connections, in the place of former ones, each of which asks once; `status` is the right answer
+    connect   {host, port, requests, status, connections}
+              so many connections, in the place of former ones, each of which asks once; `status` is the right answer;
+              `requests` are {method, path, headers, body}, which the connections take in turn, each one for good
     get       {per_s, seconds, visits_per_s}
               `per_s` requests a second, whether or not the server keeps up, each on the connection that has been free for
               longest or becomes free first; with 0, each connection asks again as soon as it has its answer. Meanwhile
@@ -18,6 +19,7 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -42,6 +44,7 @@ class Line:
 
     sock: socket.socket
     free_since_ns: int
+    asks: bytes = b""
     due_ns: int | None = None
     """Of the request whose answer is awaited."""
     status: bytes = b""
@@ -84,7 +87,7 @@ class Lines:
     """The connections, and what came by them."""
 
     address: tuple[str, int]
-    asks: bytes
+    asks: Sequence[bytes]
     status: bytes
     """Any other answer is an error, and so is none."""
     sockets: Sockets
@@ -93,10 +96,11 @@ class Lines:
     late_ns: list[int] = attrs.field(factory=list)
     """By how much each request left after it was due and there was a connection for it."""
     errors: int = 0
-    bytes: int = 0
+    bytes_read: int = 0
     free: deque[Line] = attrs.field(factory=deque)
     """The one that has been so for longest first."""
     _by_fd: dict[int, Line] = attrs.field(factory=dict)
+    _made: int = 0
     _poll: select.epoll = attrs.field(factory=select.epoll)
     _buffer: memoryview = attrs.field(factory=lambda: memoryview(bytearray(READ_BYTES)))
 
@@ -106,19 +110,23 @@ class Lines:
     def forget(self) -> None:
         """What came until now."""
         self.delays_ns, self.late_ns = [], []
-        self.errors = self.bytes = 0
+        self.errors = self.bytes_read = 0
 
-    def connect(self) -> None:
+    def connect(self, asks: bytes = b"") -> None:
+        """`asks`: what it asks; else it is the next one's turn."""
+        if not asks:
+            asks = self.asks[self._made % len(self.asks)]
+            self._made += 1
         sock = socket.create_connection(self.address, timeout=PATIENCE_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line = self._by_fd[sock.fileno()] = Line(sock, time.monotonic_ns())
+        line = self._by_fd[sock.fileno()] = Line(sock, time.monotonic_ns(), asks)
         self._poll.register(sock.fileno(), select.EPOLLIN)
         self.free.append(line)
 
     def ask(self, due_ns: int) -> None:
         line = self.free.popleft()
         line.due_ns = due_ns
-        line.sock.sendall(self.asks)  # far less than any socket buffer
+        line.sock.sendall(line.asks)  # far less than any socket buffer
         self.late_ns.append(time.monotonic_ns() - max(due_ns, line.free_since_ns))
 
     def turn(self, seconds: float) -> bool:
@@ -145,14 +153,14 @@ class Lines:
             count = line.sock.recv_into(self._buffer)
         except ConnectionError:
             count = 0
-        self.bytes += count
+        self.bytes_read += count
         whole = count > 0 and line.take(self._buffer[:count])
         if whole or not count:
             self._answered(line, is_right=whole and line.status == self.status)
         if not count or (whole and line.closes):
             # As a server does with a connection that was quiet for some time, or has had its share of requests.
             self._end(line)
-            self.connect()
+            self.connect(line.asks)
 
     def _answered(self, line: Line, is_right: bool) -> None:
         if line.due_ns is None:
@@ -209,9 +217,7 @@ class Asker:
     def _connect(self, request: Json) -> Json:
         if self.lines is not None:
             self.lines.close()
-        head = "".join(f"{name}: {value}\r\n" for name, value in request["headers"].items())
-        host = f"{request['host']}:{request['port']}"
-        asks = f"GET {request['path']} HTTP/1.1\r\nHost: {host}\r\n{head}\r\n".encode()
+        asks = [_written(each, f"{request['host']}:{request['port']}") for each in request["requests"]]
         status = str(request["status"]).encode()
         lines = self.lines = Lines((request["host"], request["port"]), asks, status, self.sockets)
         for _ in range(request["connections"]):
@@ -231,7 +237,7 @@ class Asker:
             "delays": attrs.asdict(spread(lines.delays_ns)),
             "late": attrs.asdict(spread(lines.late_ns)),
             "errors": lines.errors,
-            "bytes": lines.bytes,
+            "bytes": lines.bytes_read,
             "seconds": elapsed_s,
         }
 
@@ -275,6 +281,13 @@ class Asker:
                 _is_reply(heard.read())
         self.sockets.heard.clear()
         self.sockets.late_ns.clear()
+
+
+def _written(request: Json, host: str) -> bytes:
+    body = str(request["body"]).encode()
+    fields = {"Host": host, **request["headers"]} | ({"Content-Length": str(len(body))} if body else {})
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{request['method']} {request['path']} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 def _name(number: int) -> str:

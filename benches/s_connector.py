@@ -24,21 +24,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 import httpx
 import trio
 from rich.console import Console
-from rich.table import Table
 
 from benches import machine
+from benches.asking import Asked, Row, row, table
 from benches.child import ChildFailed, Json
 from benches.crowded import WIDTH, Bench, crowded
 from benches.machine import Machine
 from benches.progress import Progressing
 from benches.server import Server
-from benches.spread import Spread
 
 CONNECTIONS: Final = 50
 TARGET_MS: Final = 20.0
@@ -70,27 +68,6 @@ class Wanted:
     @property
     def headers(self) -> dict[str, str]:
         return {"s-connector-jwt": self.token} if self.token else {}
-
-
-@attrs.frozen
-class Row:
-    name: str
-    per_s: float
-    """Answers."""
-    errors: int
-    delays: Spread
-    is_steady: bool
-    kilobytes: float
-    """Of an answer."""
-    cpu_us: float
-    """Of the server, each request."""
-    connection_ms: float
-    """Of the server, each connection with its first request."""
-    core: float
-    """Share of a core that it took."""
-    late_p99_ms: float
-    asker_share: float
-    waited_share: float
 
 
 @attrs.define
@@ -156,62 +133,9 @@ async def _check(server: Server, wanted: Wanted, report: Report) -> None:
 
 
 async def _row(bench: Bench, wanted: Wanted, how: str, seconds: float, per_s: float = 0.0, changes: float = 0.0) -> Row:
-    address = urlsplit(bench.server.http)
-    connected = await bench.window(
-        {
-            "do": "connect",
-            "host": address.hostname,
-            "port": address.port,
-            "path": wanted.path,
-            "headers": wanted.headers,
-            "status": wanted.status,
-            "connections": CONNECTIONS,
-        }
-    )
-    window = await bench.window({"do": "get", "per_s": per_s, "seconds": seconds, "visits_per_s": changes})
-    delays, elapsed_s = window.spread("delays"), window.answer["seconds"]
-    return Row(
-        name=f"{wanted.name}, {how}",
-        per_s=delays.count / elapsed_s,
-        errors=connected.answer["errors"] + window.answer["errors"],
-        delays=delays,
-        is_steady=per_s > 0,
-        kilobytes=window.answer["bytes"] / delays.count / 1000,
-        cpu_us=window.server_ns / delays.count / 1000,
-        connection_ms=connected.server_ns / CONNECTIONS / 1e6,
-        core=window.server_ns / 1e9 / elapsed_s,
-        late_p99_ms=window.spread("late").p99,
-        asker_share=window.crowd_share,
-        waited_share=window.waited_share,
-    )
-
-
-def table(report: Report) -> Table:
-    title = f"{report.length.sessions} running sessions of {report.people} people: delays in ms"
-    table = Table(title=title, title_justify="left")
-    table.add_column("what", no_wrap=True)
-    for name in ("requests/s", "errors", "p50", "p99", "max", f"p99 ≤ {TARGET_MS:g}", "CPU µs", "core", "kB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("late p99", "asker CPU", "waited"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in report.rows:
-        reached = row.delays.p99 <= TARGET_MS and not row.errors
-        table.add_row(
-            row.name,
-            f"{row.per_s:,.0f}",
-            f"{row.errors:,}",
-            f"{row.delays.p50:.1f}",
-            f"{row.delays.p99:.1f}",
-            f"{row.delays.max:.1f}",
-            ("yes" if reached else "no") if row.is_steady else "",
-            f"{row.cpu_us:,.0f}",
-            f"{row.core:.0%}",
-            f"{row.kilobytes:.1f}",
-            f"{row.late_p99_ms:.1f}",
-            f"{row.asker_share:.0%}",
-            f"{row.waited_share:.0%}",
-        )
-    return table
+    request = {"method": "GET", "path": wanted.path, "headers": wanted.headers, "body": ""}
+    asked = Asked(f"{wanted.name}, {how}", [request], CONNECTIONS, wanted.status)
+    return await row(bench, asked, seconds, per_s, changes)
 
 
 def remarks(report: Report) -> Iterator[str]:
@@ -239,7 +163,8 @@ def main(arguments: Sequence[str]) -> int:
     except (ChildFailed, httpx.HTTPError, OSError) as error:
         console.print(f"the bench failed: {error}", style="red", highlight=False, markup=False)
         return 1
-    console.print(table(report))
+    title = f"{length.sessions} running sessions of {report.people} people: delays in ms"
+    console.print(table(title, report.rows, TARGET_MS))
     console.print("\n".join(remarks(report)), highlight=False, soft_wrap=True)
     if options.json:
         options.json.write_text(json.dumps(attrs.asdict(report), indent=2) + "\n")

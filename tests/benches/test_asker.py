@@ -97,7 +97,8 @@ def get(served: Place, *, status: int = 200, connections: int = 2, per_s: float 
     """What is said of it, after all connections have asked once."""
     host, port = served.listener.getsockname()
     asker = Asker()
-    there: dict[str, Any] = {"host": host, "port": port, "path": "/p", "headers": {"a": "b"}}
+    request = {"method": "GET", "path": "/p", "headers": {"a": "b"}, "body": ""}
+    there: dict[str, Any] = {"host": host, "port": port, "requests": [request]}
     asker.handle({"do": "connect", **there, "status": status, "connections": connections})
     assert asker.lines is not None
     try:
