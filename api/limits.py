@@ -104,7 +104,8 @@ ACCESS_TOKEN_MINUTES: Final = 525_600
 """Longest life of an access token, in minutes; 400."""
 
 TOKENS_REMEMBERED: Final = 4096
-"""Keys and tokens of licences whose signatures are not looked at again; of more, the one not seen for longest is forgotten."""
+"""Keys and tokens of licences whose signatures are not looked at again, and of reporting clients; of more, the one not seen
+for longest is forgotten."""
 
 CONFERENCES_KEPT: Final = 1000
 """Conferences of call analytics that are kept in memory between two reports; of more, the one not reported for longest is

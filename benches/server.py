@@ -67,6 +67,11 @@ class Server:
         for thread in machine.thread_times(self.pid):
             os.sched_setaffinity(thread, {min(machine.cores()[0])})
 
+    def take_all_cores(self) -> None:
+        """All threads that there are, those of whoever asks too."""
+        for thread in machine.thread_times(self.pid):
+            os.sched_setaffinity(thread, set(range(os.cpu_count() or 1)))
+
     async def hold_gil(self, seconds: float) -> None:
         await self.child.stdin.send_all(b"hold %d\n" % int(seconds * 1e6))
 

@@ -10,6 +10,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import attrs
@@ -17,6 +18,7 @@ import jwt
 from jwt.types import Options
 
 from api.analytics.faults import Fault
+from api.limits import TOKENS_REMEMBERED
 from signalling.limits import TOKEN_CHARS
 
 ALGORITHM: Final = "HS256"
@@ -48,6 +50,7 @@ class ReportTokens:
         self._init_secret = init_secret
         self._session_secret = session_secret
         self._clock = clock
+        self._verified = lru_cache(TOKENS_REMEMBERED)(_verified)
 
     def init(self, arrival: Arrival) -> str:
         return self._signed({"p": arrival.participant, "c": arrival.conference}, self._init_secret)
@@ -71,16 +74,21 @@ class ReportTokens:
             raise Fault("missing_token")
         if not isinstance(token, str) or len(token) > TOKEN_CHARS:
             raise Fault("invalid_token")
-        try:
-            claims: dict[str, Any] = jwt.decode(token, secret, algorithms=[ALGORITHM], options=SIGNATURE_ALONE)
-        except (jwt.InvalidTokenError, ValueError, RecursionError):
-            raise Fault("invalid_token") from None
+        claims = self._verified(token, secret)
         made = claims.get("t")
         if isinstance(made, bool) or not isinstance(made, int | float) or not -math.inf < made < math.inf:
             raise Fault("invalid_token")
         if made < self._clock() - LIFETIME_S:
             raise Fault("expired_token")
         return claims
+
+
+def _verified(token: str, secret: bytes) -> Mapping[str, Any]:
+    try:
+        claims: dict[str, Any] = jwt.decode(token, secret, algorithms=[ALGORITHM], options=SIGNATURE_ALONE)
+        return claims
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        raise Fault("invalid_token") from None
 
 
 def _uuid(text: object) -> str:
