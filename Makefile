@@ -32,6 +32,7 @@ bench: $(TESTABLE)
 	$(BIN)/python -m benches.rooms
 	$(BIN)/python -m benches.kpoint
 	$(BIN)/python -m benches.s_connector
+	$(BIN)/python -m benches.analytics
 
 # The rules are named, so that a newer ruff with other defaults judges a change no differently.
 lint: $(TESTABLE)

@@ -19,7 +19,7 @@ App = Callable[..., Awaitable[None]]
 
 # RFC 9110 7.2 with RFC 3986 3.2.2: a bracketed address or a name, then perhaps a port.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?")
-_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
+_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto", b"x-real-ip")
 
 
 class Proxies:
@@ -62,7 +62,8 @@ class Gate:
         if client not in self._proxies:
             return scope
         # Each proxy appends whom it heard: the client is the last one that is no proxy of ours.
-        for claimed in reversed(_values(scope, b"x-forwarded-for")):
+        # X-Real-IP counts only beside none of these: many proxies pass on what a client put there.
+        for claimed in reversed(_values(scope, b"x-forwarded-for") or _values(scope, b"x-real-ip")):
             try:
                 client = str(ipaddress.ip_address(claimed))
             except ValueError:

@@ -87,7 +87,7 @@ def test_what_else_the_transaction_does_is_done_when_there_was_a_password(databa
 
 
 def test_the_command_sets_the_password_before_there_is_a_server(run: Run, tmp_path: Path) -> None:
-    for word in ("first", "second"):
+    for word in ("marigold", "thistle"):
         assert run("admin", "password", "--set", word) == (0, "", "")
         assert matches(word, hash_of(tmp_path))
         assert all(word.encode() not in path.read_bytes() for path in tmp_path.iterdir())

@@ -103,6 +103,22 @@ async def test_forwarded_addresses_count_from_proxies_only(client: str, forwarde
     assert outcome["client"][0] == seen
 
 
+@pytest.mark.parametrize(
+    ("client", "headers", "seen"),
+    [
+        ("127.0.0.1", {"X-Real-IP": "203.0.113.9"}, "203.0.113.9"),
+        ("127.0.0.1", {"X-Real-IP": "203.0.113.9", "X-Forwarded-For": "203.0.113.10"}, "203.0.113.10"),
+        ("127.0.0.1", {"X-Real-IP": "nobody"}, "127.0.0.1"),
+        ("198.51.100.7", {"X-Real-IP": "203.0.113.9"}, "198.51.100.7"),
+    ],
+)
+async def test_the_other_header_counts_where_that_one_is_missing(
+    client: str, headers: dict[str, str], seen: str
+) -> None:
+    outcome = await passed(scope(*headers.items(), client=client))
+    assert outcome["client"][0] == seen
+
+
 async def test_the_scheme_is_forwarded_too() -> None:
     proto = ("x-forwarded-proto", "https")
     schemes = []
