@@ -123,6 +123,19 @@ REPORTS_TOGETHER: Final = 500
 ANALYTICS_ADDRESSES: Final = 100_000
 """Addresses whose requests to `/analytics/v1` are counted within a minute; with more the count begins anew."""
 
+LISTED_ROWS: Final = 20_000
+"""Rows of a list of call analytics that is asked for whole; of more, it has to be asked for with `limit` and `offset`: 400
+`too_many_rows`."""
+
+SEARCHED_RECORDS: Final = 20_000
+"""Conferences and participants, of each the newest, among which is searched."""
+
+SUMMARY_SNAPSHOTS: Final = 100_000
+"""Statistics in the graphs of one conference; later ones are left out."""
+
+EXPORTS: Final = 4
+"""Conferences that are exported at once; 503."""
+
 USER_AGENT_CHARS: Final = 512
 """Of a User-Agent, as many are looked at."""
 

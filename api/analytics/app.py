@@ -6,6 +6,7 @@ Private handlers are called only for who may ask.
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -19,6 +20,7 @@ from api.analytics.door import Rates, check_private
 from api.analytics.faults import Fault
 from api.analytics.fields import Body, body_of
 from api.analytics.ledger import CONNECTION
+from api.analytics.queries import Queries
 from api.analytics.reported import Reported
 from api.analytics.words import NOTHING, json_bytes
 from api.analytics.writer import Overloaded
@@ -26,6 +28,7 @@ from api.gate import App, Receive, Scope, Send
 from api.http import below
 from api.plain import Refusal, Request, Response
 from api.services import Services
+from signalling.rooms import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,8 @@ PREFLIGHT: Final = {
     "access-control-max-age": "86400",
 }
 EMPTY: Final[Body] = {}
+SESSION_AGE: Final = timedelta(days=30)
+"""Of the oldest that are listed."""
 OVERLOADED: Final = "Too many reports wait to be written."
 RETRY_AFTER: Final = {"retry-after": "5"}
 JSON: Final = "application/json; charset=utf-8"
@@ -48,14 +53,20 @@ JSON: Final = "application/json; charset=utf-8"
 
 @attrs.frozen
 class Route:
-    handlers: Mapping[str, Handler]
+    handlers: dict[str, Handler] = attrs.field(factory=dict)
     """By method."""
-    is_private: bool
+    private: set[str] = attrs.field(factory=set)
+    """Methods that not everybody may use."""
+
+    def add(self, handlers: Mapping[str, Handler], *, is_private: bool) -> None:
+        self.handlers.update(handlers)
+        self.private.update(handlers if is_private else ())
 
 
 def routes_of(services: Services) -> Mapping[str, Route]:
     """By path, below ROOT."""
     organizations, apps, reported = Organizations(services.store), Apps(services), Reported(services)
+    queries = Queries(services.store, lambda: (("gte", utc_now() - SESSION_AGE),))
     public: dict[str, Mapping[str, Handler]] = {
         "/initialize": {"POST": reported.initialize},
         "/sessions": {"POST": reported.open_session, "PUT": reported.change_session},
@@ -79,11 +90,27 @@ def routes_of(services: Services) -> Mapping[str, Route]:
         "/apps": {"GET": apps.list, "POST": apps.add, "DELETE": _without_id, "PUT": _no_method},
         f"/apps/{ID}": {"GET": apps.get, "PUT": apps.change, "DELETE": apps.remove},
         f"/apps/{ID}/reset-key": {"POST": apps.reset_key},
+        "/conferences": {"GET": queries.conferences},
+        f"/conferences/{ID}": {"GET": queries.conference},
+        f"/conferences/{ID}/events": {"GET": queries.conference_events},
+        "/participants": {"GET": queries.participants},
+        f"/participants/{ID}": {"GET": queries.participant},
+        "/sessions": {"GET": queries.sessions},
+        f"/sessions/{ID}": {"GET": queries.session},
+        "/connections": {"GET": queries.connections},
+        f"/connections/{ID}": {"GET": queries.connection},
+        "/issues": {"GET": queries.issues},
+        f"/issues/{ID}": {"GET": queries.issue},
+        "/events/get-user-media": {"GET": queries.events("getUserMedia")},
+        "/events/browser": {"GET": queries.events("browser")},
+        "/connection": {"GET": queries.events(CONNECTION)},
+        "/stats": {"GET": queries.events("stats")},
     }
-    return {
-        **{path: Route(handlers, is_private=False) for path, handlers in public.items()},
-        **{path: Route(handlers, is_private=True) for path, handlers in private.items()},
-    }
+    routes: dict[str, Route] = {}
+    for handlers_of, is_private in ((public, False), (private, True)):
+        for path, handlers in handlers_of.items():
+            routes.setdefault(path, Route()).add(handlers, is_private=is_private)
+    return routes
 
 
 def mount(app: QuartTrio, services: Services) -> None:
@@ -132,10 +159,11 @@ class Analytics:
         route = self._routes.get(path)
         if route is None or (ID in path) != bool(id):
             raise Refusal(HTTPStatus.NOT_FOUND, "There is no such path.")
-        handler = route.handlers.get("GET" if request.method == "HEAD" else request.method)
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = route.handlers.get(method)
         if handler is None:
             raise Fault("method_not_allowed")
-        if route.is_private:
+        if method in route.private:
             await check_private(self._services, request)
         raw, body = b"", EMPTY
         if request.method in ("POST", "PUT"):

@@ -24,6 +24,7 @@ FAULTS: Final = MappingProxyType(
         "participant_equal_peer": (400, "The participant and peer can't be the same for an event."),
         "connection_ended": (400, "This connection has ended and we are no longer listening for events."),
         "event_limit_reached": (400, "This session has sent too many events."),
+        "too_many_rows": (400, "There are too many rows for one answer. Ask for pages with limit and offset."),
         "max_organizations_reached": (400, "Too many organizations for current plan."),
         "method_not_allowed": (405, "Method not allowed."),
         "unknown_error": (400, ""),

@@ -78,3 +78,6 @@ ISSUES: Final = MappingProxyType(
         ),
     }
 )
+
+ERRORS: Final = frozenset(code for code, kind in ISSUES.items() if kind.type == "error")
+"""Codes; all others are warnings."""

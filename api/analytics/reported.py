@@ -249,6 +249,6 @@ def _track(found: tuple[Track, Session] | None) -> Mapping[str, Any] | None:
         "direction": track.direction,
         "track_id": track.track_id,
         "label": track.label,
-        "track_info": dict(track.info),
+        "track_info": value_of(json_of(track.info)),
         "created_at": when(track.created_at),
     }

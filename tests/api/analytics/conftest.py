@@ -85,7 +85,8 @@ async def api(
     database = Database(tmp_path, store_url)
     store = Store(database)
     clock = Clock()
-    monkeypatch.setattr("api.analytics.reported.utc_now", clock)
+    for module in ("reported", "app"):
+        monkeypatch.setattr(f"api.analytics.{module}.utc_now", clock)
     services: Any = SimpleNamespace(
         config=Config(analytics=settings),
         store=store,
