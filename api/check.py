@@ -21,8 +21,8 @@ from cryptography import x509
 
 from api.config import Address, Config, ConfigError, load
 from api.keyring import SECRET_FILE
+from api.places import LocationDataError, Places
 from api.store import Database, StoreError
-from api.visitors import LocationDataError, Visitors
 from sfu import bind_workers
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -163,14 +163,17 @@ def _clock() -> Iterator[Finding]:
 
 
 def _location_data(config: Config) -> Iterator[Finding]:
-    if not config.http.location_data:
-        return
-    try:
-        Visitors(config.http.location_data)
-    except LocationDataError as error:
-        yield Finding("location data", FAIL, str(error))
-    else:
-        yield Finding("location data", OK, config.http.location_data)
+    for setting, path in (
+        ("http.location_data", config.http.location_data),
+        ("analytics.geo_mmdb", config.analytics.geo_mmdb),
+    ):
+        if path:
+            try:
+                Places(path, setting)
+            except LocationDataError as error:
+                yield Finding("location data", FAIL, str(error))
+            else:
+                yield Finding("location data", OK, path)
 
 
 def _certificate(config: Config) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
-from attrs.validators import ge, gt, in_
+from attrs.validators import ge, gt, in_, le
 
 from api import shapes
 from sfu.settings import MediaSettings
@@ -107,6 +107,12 @@ class AnalyticsSettings:
     init_secret: str = attrs.field(default="", repr=False)
     session_secret: str = attrs.field(default="", repr=False)
     dashboard_url: str = ""
+    server_app: str = ""
+    stale_conference_hours: float = attrs.field(default=4.0, validator=gt(0))
+    cleanup_period_s: float = attrs.field(default=3600.0, validator=ge(1))
+    retention_days: int = attrs.field(default=0, validator=ge(0))
+    summary_cache_s: float = attrs.field(default=60.0, validator=[ge(0), le(60)])
+    geo_mmdb: str = ""
 
     def __attrs_post_init__(self) -> None:
         if self.init_secret and self.init_secret == self.session_secret:

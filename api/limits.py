@@ -133,6 +133,9 @@ SEARCHED_RECORDS: Final = 20_000
 SUMMARY_SNAPSHOTS: Final = 100_000
 """Statistics in the graphs of one conference; later ones are left out."""
 
+OVERVIEWS_KEPT: Final = 1000
+"""Answers on the calls of an app that are given again within `summary_cache_s`; of more, all are counted anew."""
+
 EXPORTS: Final = 4
 """Conferences that are exported at once; 503."""
 

@@ -40,7 +40,9 @@ from quart_trio import QuartTrio
 from api import containment, dashboard, http, live, operations, room_api, s_connector, site, sockets, viewers
 from api.admins import Admins
 from api.analytics import app as analytics
+from api.analytics.summing import Summing
 from api.analytics.tokens import ReportTokens
+from api.analytics.upkeep import Upkeep
 from api.analytics.writer import Writer
 from api.config import Address, Config
 from api.directory import StoredDirectory
@@ -50,12 +52,13 @@ from api.leftovers import Leftovers
 from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences, make_configured, make_demo
 from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
 from api.passwords import PasswordChecks
+from api.places import LocationDataError, Places
 from api.revocations import Revocations
 from api.services import Engine, Readiness, Services
 from api.sessions import Sessions
 from api.store import Database, Store, rooms
 from api.tokens import RoomTokens
-from api.visitors import LocationDataError, Visitors
+from api.visitors import Visitors
 from sfu import Engine as MediaEngine
 from sfu import MediaSettings
 from signalling import IceServers, Rooms
@@ -182,15 +185,20 @@ async def _serve_from(
     licences = StoredLicences(store, licence_keys, config.kpoint.keys)
     licence_rooms = await StoredLicenceRooms.open(store)
     try:
-        visitors = await trio.to_thread.run_sync(Visitors, config.http.location_data)
+        places = await trio.to_thread.run_sync(Places, config.http.location_data)
+        of_calls = config.analytics.geo_mmdb
+        places_of_calls = Places(of_calls, "analytics.geo_mmdb") if of_calls else places
     except LocationDataError as error:
         raise StartError(str(error)) from None
+    visitors = await trio.to_thread.run_sync(Visitors, places)
     sessions = await Sessions.open(
         store,
         rooms=[room.uuid for room in await licence_rooms.all()],
         describe=visitors,
         grace_s=config.room_api.socket_grace_s,
     )
+    summing = Summing(store)
+    reports = Writer(store, config.analytics.max_events_per_session, summing.ended)
     services = Services(
         config=config,
         store=store,
@@ -204,7 +212,9 @@ async def _serve_from(
         licence_rooms=licence_rooms,
         sessions=sessions,
         visitors=visitors,
-        reports=Writer(store, config.analytics.max_events_per_session),
+        places=places_of_calls,
+        reports=reports,
+        upkeep=Upkeep(store, reports, config.analytics, summing.ended),
         report_tokens=_report_tokens(config, keyring),
         engine=engine,
         rooms=Rooms(
@@ -236,7 +246,9 @@ async def _serve_from(
             await store_nursery.start(revocations.run)
             await store_nursery.start(licence_rooms.run)
             await store_nursery.start(sessions.run)
-            await store_nursery.start(services.reports.run)
+            await store_nursery.start(reports.run)
+            await store_nursery.start(summing.run, reports)
+            await store_nursery.start(services.upkeep.run)
             async with trio.open_nursery() as engine_nursery:
                 try:
                     await engine_nursery.start(engine.run)

@@ -8,6 +8,7 @@ import trio
 
 from api.admins import Admins
 from api.analytics.tokens import ReportTokens
+from api.analytics.upkeep import Upkeep
 from api.analytics.writer import Writer
 from api.config import Config
 from api.containment import Connections
@@ -15,6 +16,7 @@ from api.directory import StoredDirectory
 from api.keyring import Keyring
 from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences
 from api.passwords import PasswordChecks
+from api.places import Places
 from api.sessions import Sessions
 from api.store import Store
 from api.tokens import RoomTokens
@@ -59,7 +61,10 @@ class Services:
     licence_rooms: StoredLicenceRooms
     sessions: Sessions
     visitors: Visitors
+    places: Places
+    """For the calls that clients report."""
     reports: Writer
+    upkeep: Upkeep
     report_tokens: ReportTokens
     engine: Engine
     rooms: Rooms

@@ -6,35 +6,28 @@ Private handlers are called only for who may ask.
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-import attrs
 import structlog
 from quart_trio import QuartTrio
 
-from api.analytics.apps import Apps, Organizations
-from api.analytics.asked import Asked, Handler
+from api.analytics.asked import Asked, Streamed
 from api.analytics.door import Rates, check_private
 from api.analytics.faults import Fault
 from api.analytics.fields import Body, body_of
-from api.analytics.ledger import CONNECTION
-from api.analytics.queries import Queries
-from api.analytics.reported import Reported
+from api.analytics.routes import ID, Route, routes_of
 from api.analytics.words import NOTHING, json_bytes
 from api.analytics.writer import Overloaded
 from api.gate import App, Receive, Scope, Send
 from api.http import below
 from api.plain import Refusal, Request, Response
 from api.services import Services
-from signalling.rooms import utc_now
 
 log = structlog.get_logger(__name__)
 
 ROOT: Final = "/analytics/v1"
-ID: Final = "{id}"
-"""A segment of a path: any UUID, in its canonical form."""
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 PREFLIGHT: Final = {
     "access-control-allow-methods": "DELETE, GET, OPTIONS, PATCH, POST, PUT",
@@ -44,73 +37,9 @@ PREFLIGHT: Final = {
     "access-control-max-age": "86400",
 }
 EMPTY: Final[Body] = {}
-SESSION_AGE: Final = timedelta(days=30)
-"""Of the oldest that are listed."""
 OVERLOADED: Final = "Too many reports wait to be written."
 RETRY_AFTER: Final = {"retry-after": "5"}
 JSON: Final = "application/json; charset=utf-8"
-
-
-@attrs.frozen
-class Route:
-    handlers: dict[str, Handler] = attrs.field(factory=dict)
-    """By method."""
-    private: set[str] = attrs.field(factory=set)
-    """Methods that not everybody may use."""
-
-    def add(self, handlers: Mapping[str, Handler], *, is_private: bool) -> None:
-        self.handlers.update(handlers)
-        self.private.update(handlers if is_private else ())
-
-
-def routes_of(services: Services) -> Mapping[str, Route]:
-    """By path, below ROOT."""
-    organizations, apps, reported = Organizations(services.store), Apps(services), Reported(services)
-    queries = Queries(services.store, lambda: (("gte", utc_now() - SESSION_AGE),))
-    public: dict[str, Mapping[str, Handler]] = {
-        "/initialize": {"POST": reported.initialize},
-        "/sessions": {"POST": reported.open_session, "PUT": reported.change_session},
-        "/events/get-user-media": {"POST": reported.event("getUserMedia")},
-        "/events/browser": {"POST": reported.event("browser")},
-        "/connection": {"POST": reported.event(CONNECTION)},
-        "/connection/batch": {"POST": reported.batch},
-        "/stats": {"POST": reported.stats},
-        "/tracks": {"POST": reported.new_track, "PUT": reported.track_event},
-        "/services/stop-conference": {"POST": reported.stop_conference},
-        "/services/get-url": {"POST": reported.get_url},
-    }
-    private: dict[str, Mapping[str, Handler]] = {
-        "/organizations": {
-            "GET": organizations.list,
-            "POST": organizations.add,
-            "DELETE": _without_id,
-            "PUT": _no_method,
-        },
-        f"/organizations/{ID}": {"GET": organizations.get, "PUT": organizations.change, "DELETE": organizations.remove},
-        "/apps": {"GET": apps.list, "POST": apps.add, "DELETE": _without_id, "PUT": _no_method},
-        f"/apps/{ID}": {"GET": apps.get, "PUT": apps.change, "DELETE": apps.remove},
-        f"/apps/{ID}/reset-key": {"POST": apps.reset_key},
-        "/conferences": {"GET": queries.conferences},
-        f"/conferences/{ID}": {"GET": queries.conference},
-        f"/conferences/{ID}/events": {"GET": queries.conference_events},
-        "/participants": {"GET": queries.participants},
-        f"/participants/{ID}": {"GET": queries.participant},
-        "/sessions": {"GET": queries.sessions},
-        f"/sessions/{ID}": {"GET": queries.session},
-        "/connections": {"GET": queries.connections},
-        f"/connections/{ID}": {"GET": queries.connection},
-        "/issues": {"GET": queries.issues},
-        f"/issues/{ID}": {"GET": queries.issue},
-        "/events/get-user-media": {"GET": queries.events("getUserMedia")},
-        "/events/browser": {"GET": queries.events("browser")},
-        "/connection": {"GET": queries.events(CONNECTION)},
-        "/stats": {"GET": queries.events("stats")},
-    }
-    routes: dict[str, Route] = {}
-    for handlers_of, is_private in ((public, False), (private, True)):
-        for path, handlers in handlers_of.items():
-            routes.setdefault(path, Route()).add(handlers, is_private=is_private)
-    return routes
 
 
 def mount(app: QuartTrio, services: Services) -> None:
@@ -122,7 +51,11 @@ def mount(app: QuartTrio, services: Services) -> None:
             await others(scope, receive, send, *rest)
             return
         request = Request.of(scope, receive)
-        await _send(send, request, await analytics.answer(request))
+        answer = await analytics.answer(request)
+        if isinstance(answer, Streamed):
+            await _stream(send, request, answer)
+        else:
+            await _send(send, request, answer)
 
     app.asgi_app = cast(Any, route)  # type: ignore[method-assign]  # what its documentation says middleware does
 
@@ -134,14 +67,17 @@ class Analytics:
         self._routes = routes
         self._rates = Rates(self._settings.rate_limit_per_minute)
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response | Streamed:
         cors = _cors(request)
         try:
             if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
                 return Response(HTTPStatus.OK, b"", {**cors, **PREFLIGHT})
             if not self._rates.admits(request.address):
                 return Response(HTTPStatus.TOO_MANY_REQUESTS, json_bytes(NOTHING), cors)
-            return Response(HTTPStatus.OK, json_bytes(await self._handle(request)), cors)
+            answer = await self._handle(request)
+            if isinstance(answer, Streamed):
+                return answer
+            return Response(HTTPStatus.OK, json_bytes(answer), cors)
         except Fault as fault:
             return Response(fault.status, json_bytes(fault.body), cors)
         except Refusal as refusal:  # of a body
@@ -192,14 +128,6 @@ def _cors(request: Request) -> Mapping[str, str]:
     }
 
 
-async def _without_id(asked: Asked) -> object:
-    raise Fault("missing_parameters")
-
-
-async def _no_method(asked: Asked) -> object:
-    raise Fault("method_not_allowed")
-
-
 async def _send(send: Send, request: Request, response: Response) -> None:
     headers = {
         "cache-control": "no-store",
@@ -211,3 +139,16 @@ async def _send(send: Send, request: Request, response: Response) -> None:
     await send({"type": "http.response.start", "status": int(response.status), "headers": encoded})
     body = b"" if request.method == "HEAD" else response.body
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _stream(send: Send, request: Request, answer: Streamed) -> None:
+    headers = {"cache-control": "no-store", "content-type": answer.type, **_cors(request)}
+    if answer.file_name:
+        headers["content-disposition"] = f'attachment; filename="{answer.file_name}"'
+    encoded = [(name.encode("latin1"), value.encode("latin1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": int(HTTPStatus.OK), "headers": encoded})
+    async with aclosing(answer.pieces) as pieces:
+        if request.method != "HEAD":
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,6 +1,6 @@
 """What a handler of a request is told."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import attrs
 
@@ -19,5 +19,14 @@ class Asked:
     """Of the body, in bytes."""
 
 
+@attrs.frozen
+class Streamed:
+    """An answer that is sent as it is read."""
+
+    type: str
+    file_name: str
+    pieces: AsyncGenerator[bytes, None]
+
+
 Handler = Callable[[Asked], Awaitable[object]]
-"""Returns the JSON value of the answer; raises Fault."""
+"""Returns the JSON value of the answer, or Streamed; raises Fault."""

@@ -1,38 +1,35 @@
 """What reports do to calls (contract analytics, sections 4 and 6): each is checked against what is there, and then applied.
 
-Lives in the thread that writes. Between two commits it keeps what has changed; a request that is refused changes nothing,
-since all that may refuse it is looked at first. Invariant: what is kept in memory is what the store will have after the next
-`changes`; after a commit that has failed a new ledger loads it again.
+Lives in the thread that writes. A request that is refused changes nothing, since all that may refuse it is looked at first.
+What is known of calls between two reports, and what has changed of it, is kept.py's.
 """
 
-import itertools
-import os
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import sqlalchemy as sa
 
-from api.analytics import course
+from api.analytics import course, graphs
 from api.analytics.course import Kind, Mark
 from api.analytics.events import Event, kind_of
 from api.analytics.faults import Fault
 from api.analytics.fields import json_of
+from api.analytics.kept import Kept
 from api.analytics.records import Conference, Connection, Participant, Session, Track
 from api.analytics.reports import Stats, TrackEvent, info_after, tracks_of
 from api.analytics.reports import Track as NewTrack
 from api.analytics.tokens import Arrival
-from api.limits import CONFERENCES_KEPT
 from api.store import calls
-from api.store.calls import Changes, Found
+from api.store.calls import Changes
 
 CONNECTION: Final = "connection"
-IDS_AT_ONCE: Final = 256
 OF_SESSION: Final = frozenset({Kind.HIDDEN, Kind.LEFT})
 # Issues of which a session, or a connection, has one at most.
-ONCE: Final = frozenset({"tcp_used", "turn_used", "multiple_rejoins", "no_media_access", "no_connection"})
+ONCE: Final = frozenset(
+    "tcp_used turn_used multiple_rejoins no_media_access no_connection very_low_emos low_emos".split()
+)
 _ISSUE_OF_STATE: Final = {Kind.FAILED: "connection_failed", Kind.DISCONNECTED: "connection_disconnected"}
 
 
@@ -61,35 +58,27 @@ class Visit:
     webrtc_sdk: str | None = None
 
 
+@attrs.frozen
+class Found:
+    """What a conference that is over has come to."""
+
+    conference: str
+    """Its id."""
+    end: datetime
+    data: bytes
+    """For its graphs."""
+    issues: Sequence[tuple[str, graphs.Issue]]
+    """Each with the id of its session."""
+
+
 class Ledger:
     def __init__(self, events_per_session: int) -> None:
         self._events_per_session = events_per_session
-        self._numbers: dict[str, Iterator[int]] = {}
-        self._conferences: OrderedDict[str, Conference] = OrderedDict()
-        """By id, the one not asked for longest first. So the next two, of the same."""
-        self._named: dict[tuple[int, str], Conference] = {}
-        self._sessions: dict[str, Session] = {}
-        self._new: dict[tuple[int, str], Participant] = {}
-        """Participants that the store has yet to be told of."""
-        self._touched: dict[tuple[str, int], Any] = {}
-        self._changes = Changes()
-        self._ids = _random_ids()
-
-    # --- around a commit ---
+        self._kept = Kept()
 
     def changes(self) -> Changes:
         """All since the last time. What they name may be forgotten from now on."""
-        changes, self._changes = self._changes, Changes()
-        for (table, _), record in self._touched.items():
-            changes.records.setdefault(table, []).append(record.row())
-        self._touched = {}
-        self._new = {}
-        while len(self._conferences) > CONFERENCES_KEPT:
-            _, conference = self._conferences.popitem(last=False)
-            del self._named[conference.app, conference.conference_id]
-            for session in conference.sessions:
-                del self._sessions[session]
-        return changes
+        return self._kept.changes()
 
     # --- what is reported ---
 
@@ -97,58 +86,60 @@ class Ledger:
         app = calls.app_numbers(db, hello.app)
         if app is None:
             raise Fault("invalid_api_key")
-        conference = self._conference_named(db, app, hello.conference_id)
+        conference = self._kept.conference_named(db, app, hello.conference_id)
         if conference is None:
-            conference = Conference(self._next(db, "conferences"), next(self._ids), app, hello.conference_id, now)
-            self._keep(conference)
-            self._touch(conference)
+            conference = Conference(
+                self._kept.next(db, "conferences"), self._kept.new_id(), app, hello.conference_id, now
+            )
+            self._kept.keep(conference)
+            self._kept.touch(conference)
         if hello.conference_name and hello.conference_name != conference.name:
             conference.name = hello.conference_name
-            self._touch(conference)
-        participant = self._person(db, conference, hello.participant_id, now)
+            self._kept.touch(conference)
+        participant = self._kept.person(db, conference, hello.participant_id, now)
         self._rename(participant, hello.participant_name)
         return Arrival(participant.id, conference.id)
 
     def open_session(self, db: sa.Connection, arrival: Arrival, visit: Visit, at: datetime) -> str:
-        conference = self._conference(db, arrival.conference)
+        conference = self._kept.conference(db, arrival.conference)
         participant = None if conference is None else conference.people.get(arrival.participant)
         if conference is None or participant is None:
             raise Fault("invalid_token")
         again = any(session.participant is participant for session in conference.sessions.values())
-        session = Session(self._next(db, "call_sessions"), next(self._ids), conference, participant, at)
+        session = Session(self._kept.next(db, "call_sessions"), self._kept.new_id(), conference, participant, at)
         _tell(session, visit)
-        conference.sessions[session.id] = self._sessions[session.id] = session
-        self._touch(session)
+        self._kept.keep_session(session)
+        self._kept.touch(session)
         if again:
             self._issue(db, session, "multiple_rejoins", at)
         return session.id
 
     def change_session(self, db: sa.Connection, id: str, visit: Visit) -> Session:
-        session = self._session(db, id)
+        session = self._kept.session(db, id)
         _tell(session, visit)
-        self._touch(session)
+        self._kept.touch(session)
         return session
 
     def event(self, db: sa.Connection, id: str, category: str, event: Event) -> tuple[str, str] | None:
         """Of addConnection the ids of peer and connection."""
-        session = self._session(db, id)
+        session = self._kept.session(db, id)
         self._check(session, [event], category)
-        return self._apply(db, session, category, event, self._next(db, "request"))
+        return self._apply(db, session, category, event, self._kept.next(db, "request"))
 
     def batch(self, db: sa.Connection, id: str, events: Sequence[Event]) -> None:
-        session = self._session(db, id)
+        session = self._kept.session(db, id)
         self._check(session, events, CONNECTION)
-        request = self._next(db, "request")
+        request = self._kept.next(db, "request")
         for event in events:
             self._apply(db, session, CONNECTION, event, request)
 
     def stats(self, db: sa.Connection, id: str, stats: Stats) -> None:
-        session = self._session(db, id)
+        session = self._kept.session(db, id)
         connection = self._connection(session, stats.connection)
         if connection.course.end is not None:
             raise Fault("connection_ended")
         self._make_room(session, 1 + len(stats.tracks))
-        request = self._next(db, "request")
+        request = self._kept.next(db, "request")
         self._store(db, session, "stats", "stats", stats.data, stats.at, request, connection=connection)
         for report in stats.tracks:
             track = self._track(db, session, None, _bare(report.track_id, report.kind, report.direction), stats.at)
@@ -159,7 +150,7 @@ class Ledger:
         connection.type = stats.candidate
         connection.established |= stats.is_proof
         if before != (connection.type, connection.established):
-            self._touch(connection)
+            self._kept.touch(connection)
         if stats.is_tcp and not connection.detected_tcp:
             connection.detected_tcp = True
             self._issue(db, session, "tcp_used", stats.at, connection)
@@ -168,35 +159,71 @@ class Ledger:
             self._issue(db, session, "turn_used", stats.at, connection)
 
     def new_track(self, db: sa.Connection, id: str, new: NewTrack, event: Event) -> tuple[Track, Session]:
-        session = self._session(db, id)
+        session = self._kept.session(db, id)
         assert event.connection is not None
         connection = self._connection(session, event.connection)
         self._make_room(session, 1)
         track = self._track(db, session, connection, new, event.at)
-        request = self._next(db, "request")
+        request = self._kept.next(db, "request")
         self._store(db, session, "track", event.type, event.data, event.at, request, connection=connection, track=track)
         return track, session
 
     def track_event(self, db: sa.Connection, id: str, event: TrackEvent) -> tuple[Track, Session] | None:
         """None: there is no such track; the event is kept all the same."""
-        session = self._session(db, id)
+        session = self._kept.session(db, id)
         self._make_room(session, 1)
         track = next((each for each in session.tracks if each.track_id == event.track_id), None)
-        request = self._next(db, "request")
+        request = self._kept.next(db, "request")
         self._store(db, session, "track", event.type, event.data, event.at, request, track=track)
         if track is None:
             return None
         track.info = info_after(track.info, event.type)
-        self._touch(track)
+        self._kept.touch(track)
         return track, session
 
     def stop(self, db: sa.Connection, app: str, conference_id: str, now: datetime) -> None:
         """Of POST /services/stop-conference."""
         number = calls.app_numbers(db, app)
-        conference = None if number is None else self._conference_named(db, number, conference_id)
+        conference = None if number is None else self._kept.conference_named(db, number, conference_id)
         if conference is None:
             raise Fault("conference_not_found")
-        conference.marks.append(Mark(now, self._next(db, "request"), Kind.LEFT))
+        self._end(db, conference, now)
+
+    # --- what the server finds out, or does, by itself ---
+
+    def end(self, db: sa.Connection, id: str, at: datetime) -> None:
+        """Of a conference that nobody ended."""
+        conference = self._kept.conference(db, id)
+        if conference is not None and conference.course.ongoing:
+            self._end(db, conference, at)
+
+    def end_session(self, db: sa.Connection, id: str, at: datetime) -> None:
+        """Of somebody whom the server has lost sight of."""
+        session = self._kept.session(db, id)
+        session.marks.append(Mark(at, self._kept.next(db, "request"), Kind.LEFT))
+        self._work_out(session.conference, [session])
+
+    def forget(self, db: sa.Connection, conferences: Sequence[str]) -> None:
+        """What is known of them is in the store from now on, and nowhere else."""
+        changes = self.changes()
+        calls.write(db, changes)
+        self._kept.changed.ended.extend(changes.ended)
+        for id in conferences:
+            self._kept.forget(id)
+
+    def sum_up(self, db: sa.Connection, found: Found, now: datetime) -> None:
+        """What a conference has come to. If it has gone on meanwhile, nothing: its next end will be summed up."""
+        conference = self._kept.conference(db, found.conference)
+        if conference is None or conference.course.ongoing or conference.course.end != found.end:
+            return
+        summary = {"conference": conference.number, "end_time": found.end, "data": found.data, "created_at": now}
+        self._kept.changed.summaries.append(summary)
+        for session, issue in found.issues:
+            if session in conference.sessions:
+                self._issue(db, conference.sessions[session], issue.code, found.end, data={"average": issue.average})
+
+    def _end(self, db: sa.Connection, conference: Conference, at: datetime) -> None:
+        conference.marks.append(Mark(at, self._kept.next(db, "request"), Kind.LEFT))
         self._work_out(conference, list(conference.sessions.values()))
 
     # --- what refuses a report ---
@@ -236,7 +263,7 @@ class Ledger:
     ) -> tuple[str, str] | None:
         conference = session.conference
         if event.new_peer is not None and category == CONNECTION:
-            peer = self._person(db, conference, event.new_peer.id, event.at, is_sfu=event.new_peer.is_sfu)
+            peer = self._kept.person(db, conference, event.new_peer.id, event.at, is_sfu=event.new_peer.is_sfu)
             self._rename(peer, event.new_peer.name)
             connection = self._connect(db, session, peer, event, request)
             self._store(db, session, category, event.type, event.data, event.at, request, connection, peer=peer)
@@ -255,8 +282,8 @@ class Ledger:
         assert event.new_peer is not None
         line = course.Connection(event.at, request, event.new_peer.is_connected)
         connection = Connection(
-            number=self._next(db, "peer_connections"),
-            id=next(self._ids),
+            number=self._kept.next(db, "peer_connections"),
+            id=self._kept.new_id(),
             session=session.number,
             conference=session.conference.number,
             participant=session.participant.number,
@@ -268,7 +295,7 @@ class Ledger:
         )
         session.connections.append(connection)
         session.conference.connections[connection.id] = connection
-        self._touch(connection)
+        self._kept.touch(connection)
         self._work_out(session.conference, [session])
         return connection
 
@@ -294,7 +321,7 @@ class Ledger:
         elif connection is not None:
             connection.line.add(mark)
             connection.established |= kind is Kind.CONNECTED
-            self._touch(connection)
+            self._kept.touch(connection)
             if kind in _ISSUE_OF_STATE:
                 self._issue(db, session, _ISSUE_OF_STATE[kind], event.at, connection)
         self._work_out(session.conference, [self._owner(session, connection)])
@@ -328,15 +355,18 @@ class Ledger:
 
     def _work_out(self, conference: Conference, sessions: Sequence[Session]) -> None:
         shown = {each: each.course for session in sessions for each in session.connections}
+        end = conference.course.end
         for day, seconds in conference.work_out(sessions).items():
             key = (conference.app, day)
-            self._changes.seconds[key] = self._changes.seconds.get(key, 0) + seconds
+            self._kept.changed.seconds[key] = self._kept.changed.seconds.get(key, 0) + seconds
         for connection, before in shown.items():
             if connection.course != before:
-                self._touch(connection)
+                self._kept.touch(connection)
         for session in sessions:
-            self._touch(session)
-        self._touch(conference)
+            self._kept.touch(session)
+        self._kept.touch(conference)
+        if conference.course.end != end and not conference.course.ongoing:
+            self._kept.changed.ended.append(conference.id)
 
     def _store(
         self,
@@ -353,11 +383,11 @@ class Ledger:
         track: Track | None = None,
     ) -> None:
         session.events += 1
-        self._touch(session)
-        self._changes.events.append(
+        self._kept.touch(session)
+        self._kept.changed.events.append(
             {
-                "number": self._next(db, "call_events"),
-                "id": next(self._ids),
+                "number": self._kept.next(db, "call_events"),
+                "id": self._kept.new_id(),
                 "conference": session.conference.number,
                 "participant": session.participant.number,
                 "session": session.number,
@@ -386,10 +416,10 @@ class Ledger:
         if code in ONCE and tied in session.issued:
             return
         session.issued.add(tied)
-        session.issues.append(next(self._ids))
-        self._changes.issues.append(
+        session.issues.append(self._kept.new_id())
+        self._kept.changed.issues.append(
             {
-                "number": self._next(db, "issues"),
+                "number": self._kept.next(db, "issues"),
                 "id": session.issues[-1],
                 "session": session.number,
                 "conference": session.conference.number,
@@ -401,7 +431,7 @@ class Ledger:
             }
         )
         if connection is not None:
-            self._touch(connection)
+            self._kept.touch(connection)
 
     def _track(
         self, db: sa.Connection, session: Session, connection: Connection | None, new: NewTrack, at: datetime
@@ -414,8 +444,8 @@ class Ledger:
             ):
                 return track
         track = Track(
-            self._next(db, "tracks"),
-            next(self._ids),
+            self._kept.next(db, "tracks"),
+            self._kept.new_id(),
             session.number,
             tied,
             new.kind,
@@ -426,101 +456,13 @@ class Ledger:
             at,
         )
         session.tracks.append(track)
-        self._touch(track)
+        self._kept.touch(track)
         return track
-
-    def _person(
-        self, db: sa.Connection, conference: Conference, own_id: str, at: datetime, *, is_sfu: bool = False
-    ) -> Participant:
-        """The one of that id, in the conference from now on."""
-        for person in conference.people.values():
-            if person.participant_id == own_id:
-                return person
-        key = (conference.app, own_id)
-        person = self._known(db, key) or Participant(
-            self._next(db, "participants"), next(self._ids), conference.app, own_id, at, is_sfu=is_sfu
-        )
-        self._new[key] = person
-        self._touch(person)
-        conference.people[person.id] = person
-        self._changes.links.append({"conference": conference.number, "participant": person.number})
-        return person
-
-    def _known(self, db: sa.Connection, key: tuple[int, str]) -> Participant | None:
-        if key in self._new:
-            return self._new[key]
-        row = calls.participant_named(db, *key)
-        return None if row is None else Participant(**row)
 
     def _rename(self, person: Participant, name: str | None) -> None:
         if name and name != person.name:
             person.name = name
-            self._touch(person)
-
-    # --- what is kept ---
-
-    def _touch(self, record: Any) -> None:
-        self._touched[record.table, record.number] = record
-
-    def _next(self, db: sa.Connection, what: str) -> int:
-        if not self._numbers:
-            last = calls.last_numbers(db)
-            # A request's number is of its first event at most, so that it is new after a restart too.
-            self._numbers = {name: itertools.count(number + 1) for name, number in last.items()}
-            self._numbers["request"] = itertools.count(last["call_events"] + 1)
-        return next(self._numbers[what])
-
-    def _session(self, db: sa.Connection, id: str) -> Session:
-        session = self._sessions.get(id)
-        if session is None:
-            found = calls.conference_by(db, session=id)
-            if found is None:
-                raise Fault("invalid_token")
-            self._load(found)
-            session = self._sessions[id]
-        self._conferences.move_to_end(session.conference.id)
-        return session
-
-    def _conference(self, db: sa.Connection, id: str) -> Conference | None:
-        if id not in self._conferences:
-            found = calls.conference_by(db, id=id)
-            return None if found is None else self._load(found)
-        self._conferences.move_to_end(id)
-        return self._conferences[id]
-
-    def _conference_named(self, db: sa.Connection, app: int, conference_id: str) -> Conference | None:
-        kept = self._named.get((app, conference_id))
-        if kept is None:
-            found = calls.conference_named(db, app, conference_id)
-            return None if found is None else self._load(found)
-        self._conferences.move_to_end(kept.id)
-        return kept
-
-    def _keep(self, conference: Conference) -> None:
-        self._conferences[conference.id] = conference
-        self._named[conference.app, conference.conference_id] = conference
-
-    def _load(self, found: Found) -> Conference:
-        conference = Conference.of(found.conference)
-        self._keep(conference)
-        people = {row["number"]: Participant(**row) for row in found.people}
-        conference.people = {person.id: person for person in people.values()}
-        sessions = {}
-        for row in found.sessions:
-            session = Session.of(row, conference, people[row["participant"]])
-            conference.sessions[session.id] = self._sessions[session.id] = session
-            sessions[session.number] = session
-        for row in found.connections:
-            connection = Connection.of(row)
-            conference.connections[connection.id] = connection
-            sessions[connection.session].connections.append(connection)
-        for row in found.tracks:
-            sessions[row["session"]].tracks.append(Track.of(row))
-        for row in found.issues:
-            sessions[row["session"]].issued.add((row["code"], row["connection"]))
-            sessions[row["session"]].issues.append(row["id"])
-        conference.work_out(conference.sessions.values())
-        return conference
+            self._kept.touch(person)
 
 
 def _bare(id: str, kind: str, direction: str) -> NewTrack:
@@ -533,14 +475,3 @@ def _tell(session: Session, visit: Visit) -> None:
     for name, value in attrs.asdict(visit).items():
         if value is not None:
             setattr(session, name, value)
-
-
-def _random_ids() -> Iterator[str]:
-    """UUIDs (RFC 9562, version 4). They come by the thousand, and each call to the system would hand the interpreter to the
-    thread that serves, and wait for it to come back."""
-    while True:
-        digits = os.urandom(IDS_AT_ONCE * 16).hex()
-        for at in range(0, len(digits), 32):
-            one = digits[at : at + 32]
-            variant = "89ab"[int(one[16], 16) & 3]
-            yield f"{one[:8]}-{one[8:12]}-4{one[13:16]}-{variant}{one[17:20]}-{one[20:]}"

@@ -20,6 +20,8 @@ from api.analytics.words import when
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+MILLISECOND: Final = timedelta(milliseconds=1)
+LONGEST_MS: Final = 2**31 - 1
 
 Row = Mapping[str, Any]
 
@@ -97,6 +99,7 @@ class Connection:
             "type": self.type,
             "state": str(self.course.state),
             "negotiations": json_of([_negotiation(each) for each in self.course.negotiations]),
+            "setup_ms": _setup_ms(self.course),
             "detected_tcp": self.detected_tcp,
             "detected_turn": self.detected_turn,
             "established": self.established,
@@ -245,6 +248,14 @@ class Conference:
         left = [mark for session in self.sessions.values() for mark in session.marks if mark.kind is Kind.LEFT]
         self.course = course.conference_course(everything, [*left, *self.marks])
         return grown
+
+
+def _setup_ms(course: Course) -> int | None:
+    """Of the first negotiation, if it has led to a connection."""
+    first = course.negotiations[0] if course.negotiations else None
+    if first is None or first.end is None or first.status != "connected":
+        return None
+    return min(LONGEST_MS, (first.end - first.start) // MILLISECOND)
 
 
 def _negotiation(negotiation: Negotiation) -> object:

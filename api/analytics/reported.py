@@ -22,10 +22,10 @@ from api.analytics.tokens import ReportTokens
 from api.analytics.words import NOTHING, value_of, when
 from api.analytics.writer import Writer
 from api.config import AnalyticsSettings
+from api.places import Places
 from api.services import Services
 from api.store import apps, calls
 from api.store.apps import AppRecord
-from api.visitors import Visitors
 from signalling.rooms import utc_now
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Reported:
         self._store = services.store
         self._writer: Writer = services.reports
         self._tokens: ReportTokens = services.report_tokens
-        self._visitors: Visitors = services.visitors
+        self._places: Places = services.places
 
     # --- coming in ---
 
@@ -168,7 +168,7 @@ class Reported:
     async def _do(self, asked: Asked, work: Callable[[Ledger, sa.Connection], T]) -> T:
         return await self._writer.do(work, asked.size)
 
-    def _place(self, asked: Asked) -> Mapping[str, str | None]:
+    def _place(self, asked: Asked) -> Mapping[str, str | float | None]:
         """By a front proxy's word, else by the address; in memory, so nobody waits for it."""
         headers = asked.request.headers
         country = headers.get("x-appengine-country", "")
@@ -181,9 +181,14 @@ class Reported:
                 "latitude": latitude,
                 "longitude": longitude,
             }
-        place = self._visitors.place(asked.request.address)
-        found = {"country_code": place.country_code or None, "city": place.district or None}
-        return {"country_code": None, "region_code": None, "city": None, "latitude": None, "longitude": None} | found
+        place = self._places.place(asked.request.address)
+        return {
+            "country_code": place.country_code or None,
+            "region_code": place.region or None,
+            "city": place.city or None,
+            "latitude": place.latitude,
+            "longitude": place.longitude,
+        }
 
 
 def _host_of(origin: str) -> str | None:

@@ -38,8 +38,12 @@ class _Report:
 
 
 class Writer:
-    def __init__(self, store: Store, events_per_session: int) -> None:
+    def __init__(
+        self, store: Store, events_per_session: int, on_ended: Callable[[str], None] = lambda conference: None
+    ) -> None:
+        """`on_ended` is told the ids of conferences that have ended, after the commit that has it."""
         self._store = store
+        self._on_ended = on_ended
         self._events_per_session = events_per_session
         self._ledger = Ledger(events_per_session)
         self._send, self._receive = trio.open_memory_channel[_Report](REPORTS_WAITING)
@@ -92,13 +96,16 @@ class Writer:
     async def _commit(self, group: Sequence[_Report]) -> None:
         ledger = self._ledger
 
-        def commit(db: sa.Connection) -> None:
+        def commit(db: sa.Connection) -> Sequence[str]:
             for report in group:
                 _do(report, ledger, db)
-            calls.write(db, ledger.changes())
+            changes = ledger.changes()
+            calls.write(db, changes)
+            return changes.ended
 
         try:
-            await self._store.write(commit)
+            for conference in await self._store.write(commit):
+                self._on_ended(conference)
         except Exception as error:  # noqa: BLE001  # whatever a driver, or a report, raises: the others go on
             self._ledger = Ledger(self._events_per_session)
             if len(group) > 1:

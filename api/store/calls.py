@@ -18,6 +18,7 @@ from api.store.tables import (
     metadata,
     participants,
     peer_connections,
+    summaries,
     tracks,
 )
 
@@ -55,6 +56,9 @@ class Changes:
     issues: list[Record] = attrs.field(factory=list)
     seconds: dict[tuple[int, str], int] = attrs.field(factory=dict)
     """Of calls, to be added to an app's day."""
+    summaries: list[Record] = attrs.field(factory=list)
+    ended: list[str] = attrs.field(factory=list)
+    """Ids of conferences whose end has changed: what is summed up is to be so again."""
 
 
 def last_numbers(connection: sa.Connection) -> dict[str, int]:
@@ -112,6 +116,7 @@ def write(connection: sa.Connection, changes: Changes) -> None:
     _add(connection, conference_participants, changes.links, on_conflict=("conference, participant", []))
     _add(connection, call_events, changes.events)
     _add(connection, issues, changes.issues)
+    _add(connection, summaries, changes.summaries, on_conflict=("conference", ["end_time", "data", "created_at"]))
     for (app, day), seconds in changes.seconds.items():
         _add_seconds(connection, app, day, seconds)
 

@@ -271,6 +271,7 @@ conferences = Table(
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("app", "conference_id"),
     Index("ix_conferences_app_created_at", "app", "created_at"),
+    Index("ix_conferences_ongoing", "ongoing", sqlite_where=text("ongoing"), postgresql_where=text("ongoing")),
 )
 
 participants = Table(
@@ -334,6 +335,8 @@ peer_connections = Table(
     Column("type", String(8)),
     Column("state", String(16), nullable=False),
     Column("negotiations", Text, nullable=False),
+    # How long the first negotiation took to connect, if it did.
+    Column("setup_ms", Integer),
     Column("detected_tcp", Boolean, nullable=False),
     Column("detected_turn", Boolean, nullable=False),
     Column("established", Boolean, nullable=False),
@@ -401,4 +404,16 @@ issues = Table(
     Column("created_at", Moment, nullable=False),
     Index("ix_issues_conference", "conference"),
     Index("ix_issues_session", "session"),
+)
+
+# What the graphs of a conference show, since it is over.
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("conference", Integer, ForeignKey("conferences.number", ondelete="CASCADE"), primary_key=True),
+    # The conference's, when it was made.
+    Column("end_time", Moment, nullable=False),
+    # A snapshot a line, deflated.
+    Column("data", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )

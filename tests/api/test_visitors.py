@@ -10,8 +10,9 @@ from netaddr import IPSet
 
 from api import check
 from api.limits import USER_AGENT_CHARS
+from api.places import LocationDataError, Place, Places
 from api.session import Visitor
-from api.visitors import Browser, LocationDataError, Place, Visitors
+from api.visitors import Browser, Visitors
 from signalling.ports import Remote
 
 PLAIN = Visitors()
@@ -75,30 +76,35 @@ class TestADataBaseOfOnesOwn:
     def database(self, tmp_path: Path) -> str:
         writer = MMDBWriter(ip_version=6, ipv4_compatible=True)
         korea = {"iso_code": "KR", "names": {"en": "South Korea", "ko": "\ub300\ud55c\ubbfc\uad6d"}}
-        writer.insert_network(IPSet(["168.126.63.0/24"]), {"country": korea, "city": {"names": {"en": "Seocho-gu"}}})
+        city, where = {"names": {"en": "Seocho-gu"}}, {"latitude": 37.48, "longitude": 127.01}
+        writer.insert_network(IPSet(["168.126.63.0/24"]), {"country": korea, "city": city, "location": where})
         region = {"iso_code": "11", "names": {"en": "Seoul"}}
         writer.insert_network(IPSet(["168.126.64.0/24"]), {"country": korea, "subdivisions": [region]})
-        writer.insert_network(IPSet(["168.126.65.0/24"]), {"country": "KR", "city": [1], "subdivisions": "x"})
+        writer.insert_network(
+            IPSet(["168.126.65.0/24"]),
+            {"country": "KR", "city": [1], "subdivisions": "x", "location": {"latitude": "x"}},
+        )
         path = tmp_path / "places.mmdb"
         writer.to_db_file(str(path))
         return str(path)
 
     def test_says_the_place_too(self, database: str) -> None:
-        visitors = Visitors(database)
-        assert visitors.place("168.126.63.1") == Place("KR", "South Korea", "Seocho-gu")
+        visitors = Visitors(Places(database))
+        found = Place("KR", "South Korea", city="Seocho-gu", latitude=37.48, longitude=127.01)
+        assert visitors.place("168.126.63.1") == found
         assert visitors(Remote("168.126.63.1")).location == "Seocho-gu, South Korea"
         assert visitors(Remote("168.126.64.1")).location == "Seoul, South Korea"
 
     def test_of_another_shape_says_nothing(self, database: str) -> None:
-        assert Visitors(database).place("168.126.65.1") == Place()
+        assert Visitors(Places(database)).place("168.126.65.1") == Place()
 
     def test_what_it_does_not_have_comes_from_our_own_data(self, database: str) -> None:
-        assert Visitors(database)(Remote("8.8.8.8")).location == "United States"
+        assert Visitors(Places(database))(Remote("8.8.8.8")).location == "United States"
 
     def test_that_cannot_be_read_is_named_at_once(self, tmp_path: Path) -> None:
         for path in (tmp_path / "none.mmdb", Path(__file__), tmp_path):
-            with pytest.raises(LocationDataError, match=f"http.location_data: {path}"):
-                Visitors(str(path))
+            with pytest.raises(LocationDataError, match=f"analytics.geo_mmdb: {path}"):
+                Places(str(path), "analytics.geo_mmdb")
 
     def test_and_by_the_check_of_the_configuration(self, database: str, tmp_path: Path) -> None:
         def verdict(path: str) -> list[str]:

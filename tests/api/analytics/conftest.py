@@ -14,16 +14,18 @@ from quart_trio import QuartTrio
 
 from api.admins import Admins
 from api.analytics import app as analytics
+from api.analytics.summing import Summing
 from api.analytics.tokens import ReportTokens
+from api.analytics.upkeep import Upkeep
 from api.analytics.writer import Writer
 from api.config import AnalyticsSettings, Config
 from api.keyring import Keyring
 from api.passwords import PasswordChecks
+from api.places import Places
 from api.store import Database, Store
-from api.visitors import Visitors
 from tests.api.conftest import make_key
 
-VISITORS = Visitors()
+PLACES = Places()
 ROOT = "http://rooms.example/analytics/v1"
 
 
@@ -49,6 +51,7 @@ class Api:
     database: Database
     key: str
     clock: "Clock"
+    upkeep: Upkeep
 
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         content = {} if body is None else {"json": body}
@@ -78,26 +81,27 @@ async def api(
     tmp_path: Path,
     store_url: str,
     settings: AnalyticsSettings,
-    nursery: trio.Nursery,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Api]:
     key, keyring = make_key(tmp_path, store_url), Keyring.open(tmp_path)
     database = Database(tmp_path, store_url)
     store = Store(database)
     clock = Clock()
-    for module in ("reported", "app"):
+    for module in ("reported", "routes", "summing", "upkeep"):
         monkeypatch.setattr(f"api.analytics.{module}.utc_now", clock)
+    summing = Summing(store)
+    reports = Writer(store, settings.max_events_per_session, summing.ended)
     services: Any = SimpleNamespace(
         config=Config(analytics=settings),
         store=store,
         keyring=keyring,
         admins=Admins(store, keyring, PasswordChecks()),
         local_key="local",
-        visitors=VISITORS,
-        reports=Writer(store, settings.max_events_per_session),
+        places=PLACES,
+        reports=reports,
+        upkeep=Upkeep(store, reports, settings, summing.ended),
         report_tokens=ReportTokens(b"i" * 32, b"s" * 32),
     )
-    await nursery.start(services.reports.run)
     app = QuartTrio("api")
     analytics.mount(app, services)
 
@@ -105,6 +109,9 @@ async def api(
         transport = httpx.ASGITransport(app=app.asgi_app, client=(address, 50_000))  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url=ROOT, headers=headers)
 
-    async with client_at("127.0.0.1", authorization=f"Bearer {key}") as client:
-        yield Api(client, client_at, database, key, clock)
+    async with trio.open_nursery() as nursery, client_at("127.0.0.1", authorization=f"Bearer {key}") as client:
+        await nursery.start(reports.run)
+        await nursery.start(summing.run, reports)
+        yield Api(client, client_at, database, key, clock, services.upkeep)
+        nursery.cancel_scope.cancel()
     database.close()

@@ -507,7 +507,7 @@ class TestLimits:
 
 async def test_all_of_it_is_found_again_by_a_ledger_that_starts_anew(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a restart, and as when it was not reported for long."""
-    monkeypatch.setattr("api.analytics.ledger.CONFERENCES_KEPT", 0)
+    monkeypatch.setattr("api.analytics.kept.CONFERENCES_KEPT", 0)
     anna = await (await client(api)).comes()
     there = await anna.connects()
     api.clock.goes_on(10)

@@ -29,6 +29,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name="uq_conferences_id"),
     )
     op.create_index("ix_conferences_app_created_at", "conferences", ["app", "created_at"])
+    op.create_index(
+        "ix_conferences_ongoing",
+        "conferences",
+        ["ongoing"],
+        sqlite_where=sa.text("ongoing"),
+        postgresql_where=sa.text("ongoing"),
+    )
     op.create_table(
         "participants",
         sa.Column("number", sa.Integer, nullable=False, autoincrement=False),
@@ -100,6 +107,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(8)),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("negotiations", sa.Text, nullable=False),
+        sa.Column("setup_ms", sa.Integer),
         sa.Column("detected_tcp", sa.Boolean, nullable=False),
         sa.Column("detected_turn", sa.Boolean, nullable=False),
         sa.Column("established", sa.Boolean, nullable=False),
@@ -191,3 +199,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_issues_conference", "issues", ["conference"])
     op.create_index("ix_issues_session", "issues", ["session"])
+    op.create_table(
+        "summaries",
+        sa.Column("conference", sa.Integer, nullable=False),
+        sa.Column("end_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("conference", name="pk_summaries"),
+        sa.ForeignKeyConstraint(
+            ["conference"], ["conferences.number"], name="fk_summaries_conference", ondelete="CASCADE"
+        ),
+    )
