@@ -123,6 +123,10 @@ REPORTS_TOGETHER: Final = 500
 ANALYTICS_ADDRESSES: Final = 100_000
 """Addresses whose requests to `/analytics/v1` are counted within a minute; with more the count begins anew."""
 
+HAPPENINGS_WAITING: Final = 10_000
+"""Comings, goings and the like in rooms that wait to be reported by the server itself; of more, what has become of them is
+found out by the next look at the rooms."""
+
 LISTED_ROWS: Final = 20_000
 """Rows of a list of call analytics that is asked for whole; of more, it has to be asked for with `limit` and `offset`: 400
 `too_many_rows`."""

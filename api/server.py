@@ -43,6 +43,7 @@ from api.analytics import app as analytics
 from api.analytics.summing import Summing
 from api.analytics.tokens import ReportTokens
 from api.analytics.upkeep import Upkeep
+from api.analytics.witness import Witness
 from api.analytics.writer import Writer
 from api.config import Address, Config
 from api.directory import StoredDirectory
@@ -199,6 +200,7 @@ async def _serve_from(
     )
     summing = Summing(store)
     reports = Writer(store, config.analytics.max_events_per_session, summing.ended)
+    witness = Witness(store, reports, config.analytics, visitors, places_of_calls)
     services = Services(
         config=config,
         store=store,
@@ -222,7 +224,7 @@ async def _serve_from(
             stored,
             tokens,
             config.room_api,
-            [sessions],
+            [sessions, witness],
             kpoint=config.kpoint,
             licences=licences,
             licence_rooms=licence_rooms,
@@ -249,7 +251,9 @@ async def _serve_from(
             await store_nursery.start(reports.run)
             await store_nursery.start(summing.run, reports)
             await store_nursery.start(services.upkeep.run)
-            async with trio.open_nursery() as engine_nursery:
+            # Rooms that end tell the witness, which tells the writer: each outlives the one before.
+            async with trio.open_nursery() as witness_nursery, trio.open_nursery() as engine_nursery:
+                await witness_nursery.start(witness.run, services.rooms.snapshot)
                 try:
                     await engine_nursery.start(engine.run)
                 except (OSError, ValueError) as error:
@@ -276,6 +280,7 @@ async def _serve_from(
                         stop_http.set()
                     rooms_nursery.cancel_scope.cancel()
                 engine_nursery.cancel_scope.cancel()
+                witness_nursery.cancel_scope.cancel()
             store_nursery.cancel_scope.cancel()
 
 

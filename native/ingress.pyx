@@ -273,6 +273,8 @@ cdef bint accepted(Worker *w, Publication *p, RtpView *view, int size) noexcept 
     p.packets += 1
     p.bytes += size
     p.last_packet_ns = w.now
+    if p.first_packet_ns == 0:
+        p.first_packet_ns = w.now
     if not p.clock_reported:
         clock_by_arrival(w, p, view.ts)
     return True
@@ -307,6 +309,8 @@ cdef void store(
     )
     note_elements(packet, view, config)
     if packet.keyframe and p.kind == KIND_VIDEO:
+        if p.keyframes == 0:
+            p.first_keyframe_ns = w.now
         p.keyframes += 1
         p.key_wanted = 0
         picture_size(packet.codec, packet.data + packet.payload_at, packet.payload_size, &p.width, &p.height)

@@ -797,17 +797,18 @@ cdef class PlanePublication:
         self.plane._command(self.owner.worker, OP_KEY_REQUEST, self.publication, NULL, 0)
 
     def report(self) -> dict[str, int]:
-        """Counters of what arrived; `age_ms` since the last packet, -1 before the first."""
+        """Counters of what arrived; ages in ms, of the last packet and of the first ones, -1 before there is any."""
         cdef Publication *p = self.publication
         cdef uint64_t now = now_ns()
-        cdef uint64_t last = p.last_packet_ns
         expected = p.reception.highest - p.reception.base + 1 if p.reception.started else 0
         return {
             "ssrc": p.ssrc, "packets": p.packets, "bytes": p.bytes,
             "lost": max(expected - p.reception.received, 0), "recovered": p.recovered,
             "jitter_us": (p.reception.jitter_16 >> 4) * 1_000_000 // p.clock,
             "keyframes": p.keyframes, "key_requests": p.key_requests,
-            "age_ms": (now - last) // 1_000_000 if last and now > last else 0 if last else -1,
+            "age_ms": _age_ms(p.last_packet_ns, now),
+            "first_packet_age_ms": _age_ms(p.first_packet_ns, now),
+            "first_keyframe_age_ms": _age_ms(p.first_keyframe_ns, now),
         }
 
     def close(self) -> None:
@@ -825,6 +826,11 @@ cdef class PlanePublication:
         self.owner._publications.remove(self)
         del self.plane._publications[self.key]
         self.plane._command(self.owner.worker, OP_PUBLICATION_CLOSE, self.publication, NULL, 0)
+
+
+cdef int _age_ms(uint64_t at, uint64_t now):
+    """-1 of what has not been."""
+    return -1 if at == 0 else 0 if at > now else (now - at) // 1_000_000
 
 
 cdef Route *make_route(Plane plane, listeners, mirrors) except? NULL:

@@ -236,7 +236,7 @@ cdef struct Publication:
     uint8_t key_wanted
     uint16_t width, height   # of the newest key frame that told them; 0: none has
     uint64_t packets, bytes, keyframes, recovered, key_requests
-    uint64_t last_packet_ns
+    uint64_t first_packet_ns, last_packet_ns, first_keyframe_ns
 
 cdef struct SubscriptionConfig:
     uint8_t taken[MAX_FORMATS]  # this receiver has the format …

@@ -12,6 +12,7 @@ peer.py, sockets and time in engine.py. Invariant: what a PlaneSubscription carr
 the room's publications, by `_route` alone.
 """
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol, assert_never
 
@@ -21,7 +22,7 @@ from native.plane import Plane, PlaneBus, PlanePeer, PlanePublication, PlaneSubs
 from sfu.ice import Path, PathRetired, PathSelected, PathValidated, Transmit
 from sfu.negotiation import Agreement, Codec, Incoming, Kind, Outgoing, Source, format_key, matching, stream_id
 from sfu.peer import Agree, Connected, Disagree, Endpoint, Lost, UseKeys
-from sfu.stats import InboundStream, OutboundStream, PeerStats
+from sfu.stats import InboundStream, OutboundStream, PeerStats, Phase
 from sfu.wanted import Feed, MediaSource, VideoAllocation, Wanted
 
 SERVER: Final = "server"  # why a peer is lost: ours is the fault
@@ -139,6 +140,8 @@ class Formats:
         return self._numbers.setdefault(format_key(codec), len(self._numbers) + 1)
 
 
+_ids = itertools.count(1)
+
 AUDIO_CODECS: Final = (Codec(0, "opus", 48000), Codec(0, "PCMU", 8000), Codec(0, "PCMA", 8000))
 
 
@@ -174,6 +177,8 @@ class Peer:
         self._offered: tuple[Feed | None, ...] = ()
         self._allocations: dict[str, VideoAllocation] = {}
         self._closed = False
+        self._id = next(_ids)
+        self._reached: dict[Phase, float] = {"offered": engine.now()}
 
     @property
     def sends(self) -> bool:
@@ -224,7 +229,9 @@ class Peer:
     def stats(self) -> PeerStats:
         """What flows now. After `close` the last state, without streams."""
         if self._closed:
-            return PeerStats("closed", self.source, None, self.endpoint.profile, 0, 0, 0, 0, (), ())
+            return PeerStats(
+                self._id, "closed", self.source, None, self.endpoint.profile, self._ages_ms(), 0, 0, 0, 0, (), ()
+            )
         path = self.endpoint.selected
         inbound = tuple(
             InboundStream(
@@ -249,14 +256,20 @@ class Peer:
             if each.active
         )
         return PeerStats(
+            id=self._id,
             state="connected" if self.endpoint.connected else "new",
             publishes=self.source,
             path=f"[{path[1]}]:{path[2]}" if path and ":" in path[1] else f"{path[1]}:{path[2]}" if path else None,
             profile=self.endpoint.profile,
+            ages_ms=self._ages_ms(),
             **self._plane.report(),
             inbound=inbound,
             outbound=outbound,
         )
+
+    def _ages_ms(self) -> dict[Phase, int]:
+        now = self._engine.now()
+        return {phase: int((now - at) * 1000) for phase, at in self._reached.items()}
 
     def close(self) -> None:
         """Say goodbye and forget. Idempotent; the listener is not called."""
@@ -319,6 +332,7 @@ class Peer:
                 case PathValidated(path):
                     self._plane.add_path(path)
                 case PathSelected(path):
+                    self._reached.setdefault("ice", self._engine.now())
                     self._plane.select_path(path)
                 case PathRetired(path):
                     self._plane.remove_path(path)
@@ -327,8 +341,10 @@ class Peer:
                 case Disagree():
                     self._plane.disagree()
                 case UseKeys(keys):
+                    self._reached.setdefault("dtls", self._engine.now())
                     self._plane.set_keys(keys.profile, keys.remote, keys.local)
                 case Connected():
+                    self._reached.setdefault("connected", self._engine.now())
                     self._room.connected(self)
                     self._listener.connected()
                 case Lost(reason):

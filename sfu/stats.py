@@ -3,9 +3,15 @@
 The figures are counters of the data plane, read while it runs: each is right, two of them may be a packet apart.
 """
 
+from collections.abc import Mapping
+from typing import Literal
+
 from attrs import frozen
 
 from sfu.wanted import MediaSource
+
+Phase = Literal["offered", "ice", "dtls", "connected"]
+"""Of a connection: there is an offer; a path is nominated; there are keys; media can flow both ways."""
 
 
 @frozen
@@ -28,6 +34,9 @@ class InboundStream:
     key_requests: int
     age_ms: int
     """Since the last packet; -1 before the first."""
+    first_packet_age_ms: int
+    """So long ago; -1: there was none. So the next."""
+    first_keyframe_age_ms: int
 
 
 @frozen
@@ -57,6 +66,8 @@ class OutboundStream:
 class PeerStats:
     """One connection of a member."""
 
+    id: int
+    """No other connection has it while the server runs."""
     state: str
     """`new`, `connected` or `closed`."""
     publishes: MediaSource | None
@@ -65,6 +76,8 @@ class PeerStats:
     """The remote address that is used, as text."""
     profile: str | None
     """SRTP's."""
+    ages_ms: Mapping[Phase, int]
+    """How long ago each phase of its coming up was over, as far as it has come."""
     packets_in: int
     bytes_in: int
     packets_out: int

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from api.analytics.faults import Fault
+from api.places import Place
 from signalling.dialects.json_text import is_deeper, read_json
 
 Body = Mapping[str, Any]
@@ -93,6 +94,17 @@ def json_of(value: object) -> str:
     except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
         pass
     return json.dumps(_storable(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def geo_of(place: Place) -> Mapping[str, str | float | None]:
+    """As it is stored: None of what is not known."""
+    return {
+        "country_code": place.country_code or None,
+        "region_code": place.region or None,
+        "city": place.city or None,
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+    }
 
 
 def _storable(value: object) -> object:

@@ -25,6 +25,8 @@ from api.store import calls
 from api.store.calls import Changes
 
 CONNECTION: Final = "connection"
+SERVER: Final = "atrium"
+"""The SDK of sessions that the server reports by itself, and its own id as a participant."""
 OF_SESSION: Final = frozenset({Kind.HIDDEN, Kind.LEFT})
 # Issues of which a session, or a connection, has one at most.
 ONCE: Final = frozenset(
@@ -105,7 +107,11 @@ class Ledger:
         participant = None if conference is None else conference.people.get(arrival.participant)
         if conference is None or participant is None:
             raise Fault("invalid_token")
-        again = any(session.participant is participant for session in conference.sessions.values())
+        # What the server has seen of somebody is no second visit beside their own word.
+        again = any(
+            session.participant is participant and (session.webrtc_sdk == SERVER) == (visit.webrtc_sdk == SERVER)
+            for session in conference.sessions.values()
+        )
         session = Session(self._kept.next(db, "call_sessions"), self._kept.new_id(), conference, participant, at)
         _tell(session, visit)
         self._kept.keep_session(session)

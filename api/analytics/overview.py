@@ -14,6 +14,7 @@ from api.analytics.asked import Asked, Handler
 from api.analytics.faults import Fault
 from api.analytics.fields import uuid_of
 from api.analytics.issues import ERRORS, ISSUES
+from api.analytics.ledger import SERVER
 from api.limits import OVERVIEWS_KEPT
 from api.store import Store, call_overview
 from api.store.call_overview import Range
@@ -133,7 +134,7 @@ def _setup_times(db: sa.Connection, range: Range) -> object:
 
 
 def _sessions(db: sa.Connection, range: Range) -> object:
-    visits = call_overview.visits(db, range)
+    visits = call_overview.visits(db, range, SERVER)
     return {
         "browsers": _counted("name", visits.browsers),
         "os": _counted("name", visits.systems),

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from api.analytics.asked import Asked, Handler
 from api.analytics.events import Event, read_batch, read_event
 from api.analytics.faults import Fault
-from api.analytics.fields import Body, json_of, moment, text
-from api.analytics.ledger import CONNECTION, Hello, Ledger, Visit
+from api.analytics.fields import Body, geo_of, json_of, moment, text
+from api.analytics.ledger import CONNECTION, SERVER, Hello, Ledger, Visit
 from api.analytics.records import Session, Track
 from api.analytics.reports import read_new_track, read_stats, read_track_event
 from api.analytics.tokens import ReportTokens
@@ -84,6 +84,8 @@ class Reported:
             app_version=text(body, "appVersion", VERSION_CHARS),
             webrtc_sdk=text(body, "webrtcSdk", VERSION_CHARS),
         )
+        if visit.webrtc_sdk == SERVER:  # which nobody else is
+            raise Fault("invalid_parameters")
         session = await self._do(asked, lambda ledger, db: ledger.open_session(db, arrival, visit, at))
         return {"token": self._tokens.session(session)}
 
@@ -91,7 +93,7 @@ class Reported:
         body = asked.body
         session = self._tokens.session_of(body.get("token"))
         sdk = text(body, "webrtcSdk")
-        if sdk is not None and len(sdk) > VERSION_CHARS:
+        if sdk is not None and (len(sdk) > VERSION_CHARS or sdk == SERVER):
             raise Fault("invalid_parameters")
         told = {name: _json(body, name) for name in ("constraints", "devices", "platform")}
         visit = Visit(**told, webrtc_sdk=sdk)
@@ -181,14 +183,7 @@ class Reported:
                 "latitude": latitude,
                 "longitude": longitude,
             }
-        place = self._places.place(asked.request.address)
-        return {
-            "country_code": place.country_code or None,
-            "region_code": place.region or None,
-            "city": place.city or None,
-            "latitude": place.latitude,
-            "longitude": place.longitude,
-        }
+        return geo_of(self._places.place(asked.request.address))
 
 
 def _host_of(origin: str) -> str | None:

@@ -126,15 +126,23 @@ def by_setup_time(connection: sa.Connection, range: Range, edges: Sequence[int])
     return found
 
 
-def visits(connection: sa.Connection, range: Range) -> Visits:
-    """What sessions came from. Those of one browser, system and place are counted at once."""
+def visits(connection: sa.Connection, range: Range, server: str) -> Visits:
+    """What sessions came from. Those of one browser, system and place are counted at once. `server`: the SDK of sessions that
+    the server has reported by itself."""
     browsers: Counter[str] = Counter()
     systems: Counter[str] = Counter()
     countries: Counter[str] = Counter()
     cities: Counter[tuple[str, float, float]] = Counter()
     table = call_sessions
     number = sa.func.count().label("number")
-    where = _of_app(table, range)
+    # Of whom a client has told, what the server has seen itself does not count once more.
+    others = call_sessions.alias("others")
+    told = sa.exists().where(
+        others.c.conference == table.c.conference,
+        others.c.participant == table.c.participant,
+        others.c.webrtc_sdk.is_distinct_from(server),
+    )
+    where = [*_of_app(table, range), ~(table.c.webrtc_sdk.is_not_distinct_from(server) & told)]
     query = sa.select(table.c.platform, number).where(*where, table.c.platform.is_not(None)).group_by(table.c.platform)
     for row in connection.execute(query):
         platform = json.loads(row.platform)

@@ -27,6 +27,13 @@ class Stale:
     last_event: datetime
 
 
+@attrs.frozen
+class OpenSession:
+    session: str
+    """Its id."""
+    last_event: datetime
+
+
 def stale(connection: sa.Connection, before: datetime) -> list[Stale]:
     """Conferences that go on, and of which nothing has been heard since then."""
     last = sa.select(sa.func.max(call_events.c.created_at)).where(call_events.c.conference == conferences.c.number)
@@ -35,8 +42,8 @@ def stale(connection: sa.Connection, before: datetime) -> list[Stale]:
     return [Stale(row.id, row.at) for row in connection.execute(query) if row.at < before]
 
 
-def open_sessions(connection: sa.Connection, sdk: str) -> list[Stale]:
-    """The same of sessions with open connections that were reported by that SDK: the ids of those."""
+def open_sessions(connection: sa.Connection, sdk: str) -> list[OpenSession]:
+    """Sessions with open connections that were reported by that SDK."""
     last = sa.select(sa.func.max(call_events.c.created_at)).where(
         call_events.c.conference == call_sessions.c.conference, call_events.c.session == call_sessions.c.number
     )
@@ -48,7 +55,7 @@ def open_sessions(connection: sa.Connection, sdk: str) -> list[Stale]:
         call_sessions.c.conference.in_(ongoing),
         call_sessions.c.number.in_(is_open.where(peer_connections.c.conference.in_(ongoing))),
     )
-    return [Stale(row.id, row.at) for row in connection.execute(query.order_by(call_sessions.c.number))]
+    return [OpenSession(row.id, row.at) for row in connection.execute(query.order_by(call_sessions.c.number))]
 
 
 def old(connection: sa.Connection, before: datetime, at_most: int) -> list[str]:

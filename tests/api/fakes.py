@@ -3,15 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
 import trio
 
 from sfu.settings import MediaSettings
-
-
-@attrs.frozen
-class FakeStats:
-    packets: int = 0
+from sfu.stats import PeerStats
 
 
 class FakePeer:
@@ -31,8 +26,8 @@ class FakePeer:
     def share_screen(self, sharing: bool) -> None:
         pass
 
-    def stats(self) -> FakeStats:
-        return FakeStats()
+    def stats(self) -> PeerStats:
+        return PeerStats(id(self), "new", None, None, None, {"offered": 0}, 0, 0, 0, 0, (), ())
 
     def close(self) -> None:
         self.closed = True

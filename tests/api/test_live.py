@@ -20,7 +20,7 @@ from tests.api import fakes
 from tests.api.conftest import Caller, Server, atrium, caller, join_demo, make_user, websocket
 from tests.api.test_dashboard_rest import SEOUL, Customer, bearing, customer, disable
 
-FAR_AWAY = PeerStats("connected", "camera", "192.0.2.77:5000", None, 0, 0, 0, 0, (), ())
+FAR_AWAY = PeerStats(1, "connected", "camera", "192.0.2.77:5000", None, {"offered": 90}, 0, 0, 0, 0, (), ())
 
 
 async def test_a_member_is_seen_and_the_room_is_ended(server: Server) -> None:
