@@ -13,6 +13,7 @@ import re
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
+from uuid import UUID
 
 import attrs
 from markupsafe import escape
@@ -104,6 +105,12 @@ def mount(app: QuartTrio, services: Services) -> None:
     @app.get("/dashboard")
     async def dashboard_page() -> Response:
         return _served(files["dashboard.html"])
+
+    @app.get("/dashboard/<any(conference, participant, apps):what>/<uuid:id>")
+    async def dashboard_record(what: str, id: UUID) -> Response:
+        """As POST /services/get-url names one (contract analytics, section 4.7)."""
+        place = {"conference": "conferences", "participant": "participants"}.get(what, what)
+        return Response("", 302, {"Location": f"/dashboard#/calls/{place}/{id}"})
 
     @app.get("/kpoint-demo")
     async def kpoint_page() -> Response:

@@ -56,6 +56,22 @@ export class Client {
     return this.#ask(path, { method: "DELETE" });
   }
 
+  /** With a JSON body. */
+  async send(method, path, body) {
+    return this.#ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  }
+
+  /** Saves an answer as a file: a link could not say who asks for it. */
+  async download(path, name) {
+    const response = await fetch(path, { headers: { Authorization: `Bearer ${this.#token}` }, cache: "no-store" });
+    if (!response.ok) throw new Refused(response.status, response.statusText, null);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
   #keep(token) {
     this.#token = token;
     sessionStorage.setItem(TOKEN, token);

@@ -4,6 +4,13 @@
 // by a Poller, which tells the shell how that goes. A new section is a view, a line in `sections` and its routes.
 
 import { $ } from "../page.js";
+import { AppsView } from "./calls/apps.js";
+import { ConferenceView } from "./calls/conference.js";
+import { ConferencesView } from "./calls/conferences.js";
+import { AppView } from "./calls/overview.js";
+import { ParticipantView } from "./calls/participant.js";
+import { RecordsView } from "./calls/records.js";
+import { SearchView } from "./calls/search.js";
 import { Client } from "./client.js";
 import { LicenceView } from "./licence.js";
 import { LicencesView } from "./licences.js";
@@ -26,6 +33,14 @@ const router = new Router(
     ["rooms/:id", RoomView],
     ["licences", LicencesView],
     ["licences/:id", LicenceView],
+    ["calls", AppsView],
+    ["calls/apps/:id", AppView],
+    ["calls/apps/:id/conferences", ConferencesView],
+    ["calls/apps/:id/conferences/:issue", ConferencesView],
+    ["calls/conferences/:id", ConferenceView],
+    ["calls/participants/:id", ParticipantView],
+    ["calls/search/:words", SearchView],
+    ["calls/records", RecordsView],
   ],
   show,
 );
@@ -66,7 +81,8 @@ function sections(viewer) {
   const licences = viewer.kind === "holder"
     ? { path: `licences/${viewer.licence}`, label: "Licence", icon: "licences" }
     : { path: "licences", label: "Licences", icon: "licences" };
-  return [{ path: "rooms", label: "Live rooms", icon: "rooms" }, licences];
+  const calls = viewer.kind === "holder" ? [] : [{ path: "calls", label: "Calls", icon: "calls" }];
+  return [{ path: "rooms", label: "Live rooms", icon: "rooms" }, ...calls, licences];
 }
 
 function begin() {
@@ -99,7 +115,7 @@ function enter(viewer) {
 /** The router's: a view for an address. Nobody sees any without having signed in. */
 function show(View, parameters, path) {
   if (context === null) return;
-  if (View === LicencesView && context.viewer.kind === "holder") {
+  if ((View === LicencesView || path.split("/")[0] === "calls") && context.viewer.kind === "holder") {
     location.replace(`#/licences/${encodeURIComponent(context.viewer.licence)}`);
     return;
   }

@@ -37,6 +37,8 @@ export class RoomView {
   #membersTitle = h("h2", {}, "Members");
   #all = h("button", { type: "button", class: "link" }, "Open all");
   #end = null;
+  #calls = h("a", { class: "button-like", hidden: true }, "As a conference");
+  #ended = new AbortController();
 
   constructor(context, id) {
     this.#context = context;
@@ -55,7 +57,7 @@ export class RoomView {
       h("section", {}, h("div", { class: "heading" }, this.#membersTitle, this.#all), list));
     this.#gone.element.hidden = true;
     this.element = h("div", { class: "view" }, back("#/rooms", "Live rooms"),
-      h("div", { class: "heading" }, h("div", {}, this.#heading, this.#about), this.#endButton()),
+      h("div", { class: "heading" }, h("div", {}, this.#heading, this.#about), h("div", { class: "tools" }, this.#calls, this.#endButton())),
       this.#loading, this.#body, this.#gone.element);
     const ask = (signal) => context.client.get(`/v1/live/rooms/${encodeURIComponent(id)}`, signal);
     const on = { answer: ({ room }) => this.#paint(room), refusal: () => this.#left(), shell: context.shell };
@@ -64,9 +66,24 @@ export class RoomView {
 
   start() {
     this.#poller.start();
+    if (this.#context.viewer.kind === "administrator") this.#findConference();
+  }
+
+  /** What the server has written down of this room, if it is of an app. */
+  async #findConference() {
+    const query = `conference_id=${encodeURIComponent(this.#id)}&order=-created_at&limit=1`;
+    try {
+      const { results } = await this.#context.client.get(`/analytics/v1/conferences?${query}`, this.#ended.signal);
+      if (results.length === 0) return;
+      set(this.#calls, "href", `#/calls/conferences/${results[0].id}`);
+      this.#calls.hidden = false;
+    } catch {
+      // That there is no way there is all that is lost; what polls says what is wrong.
+    }
   }
 
   stop() {
+    this.#ended.abort();
     this.#poller.stop();
     if ($("confirm").open) $("confirm").close("");
   }
