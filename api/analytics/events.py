@@ -46,6 +46,10 @@ _GATHERING_STATES: Final = frozenset({"new", "gathering", "complete"})
 _SIGNALLING_STATES: Final = frozenset(
     {"stable", "have-local-offer", "have-remote-offer", "have-local-pranswer", "have-remote-pranswer", "closed"}
 )
+_TELLING: Final = frozenset(
+    "onnegotiationneeded onsignalingstatechange onconnectionstatechange oniceconnectionstatechange removeConnection "
+    "beforeunload unload endCall".split()
+)
 _REPORT: Final = ("audio", "video", "connection", "remote")
 _OFFERS: Final = frozenset({"have-local-offer", "have-remote-offer"})
 
@@ -99,6 +103,8 @@ def read_batch(body: Body, now: datetime) -> list[Event]:
 
 def kind_of(event: Event) -> Kind | None:
     """What it says of a connection, or of its session."""
+    if event.type not in _TELLING:
+        return None
     match event.type, event.data:
         case ("onnegotiationneeded", _):
             return Kind.NEGOTIATES

@@ -22,7 +22,7 @@ from api.analytics.reports import Stats, TrackEvent, info_after, tracks_of
 from api.analytics.reports import Track as NewTrack
 from api.analytics.tokens import Arrival
 from api.store import calls
-from api.store.calls import Changes
+from api.store.calls import Changes, EventRow
 
 CONNECTION: Final = "connection"
 SERVER: Final = "atrium"
@@ -390,23 +390,24 @@ class Ledger:
     ) -> None:
         session.events += 1
         self._kept.touch(session)
+        conference = session.conference
         self._kept.changed.events.append(
-            {
-                "number": self._kept.next(db, "call_events"),
-                "id": self._kept.new_id(),
-                "conference": session.conference.number,
-                "participant": session.participant.number,
-                "session": session.number,
-                "app": session.conference.app,
-                "peer": None if peer is None else peer.number,
-                "connection": None if connection is None else connection.number,
-                "track": None if track is None else track.number,
-                "type": type,
-                "category": category,
-                "data": None if data is None else json_of(data),
-                "request": request,
-                "created_at": at,
-            }
+            EventRow(
+                self._kept.next(db, "call_events"),
+                self._kept.new_id(),
+                conference.number,
+                session.participant.number,
+                session.number,
+                conference.app,
+                None if peer is None else peer.number,
+                None if connection is None else connection.number,
+                None if track is None else track.number,
+                type,
+                category,
+                None if data is None else json_of(data),
+                request,
+                at,
+            )
         )
 
     def _issue(

@@ -1,9 +1,10 @@
 """Calls as clients report them (contract analytics, section 8): one conference with all that is in it, and its way back."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ Record = Mapping[str, Any]
 TABLES = ("conferences", "participants", "call_sessions", "peer_connections", "tracks")
 # 2 to the power of it rows with one statement: 128 of the 21 columns of sessions are well below what both databases take.
 MOST_AT_ONCE = 7
+STORED_CHARS = len("2026-11-23 12:00:00.000000")
 NUMBERED = (conferences, participants, call_sessions, peer_connections, tracks, call_events, issues)
 
 
@@ -44,6 +46,25 @@ class Found:
     issues: Sequence[Record]
 
 
+class EventRow(NamedTuple):
+    """An event, by the columns of its table, in their order: those come by the thousand, and a dictionary each would cost."""
+
+    number: int
+    id: str
+    conference: int
+    participant: int
+    session: int
+    app: int
+    peer: int | None
+    connection: int | None
+    track: int | None
+    type: str
+    category: str
+    data: str | None
+    request: int
+    created_at: datetime
+
+
 @attrs.define
 class Changes:
     """What becomes of calls with one commit."""
@@ -52,7 +73,7 @@ class Changes:
     """By table, as they are now, whether or not they were there before."""
     links: list[Record] = attrs.field(factory=list)
     """conference, participant."""
-    events: list[Record] = attrs.field(factory=list)
+    events: list[EventRow] = attrs.field(factory=list)
     issues: list[Record] = attrs.field(factory=list)
     seconds: dict[tuple[int, str], int] = attrs.field(factory=dict)
     """Of calls, to be added to an app's day."""
@@ -114,7 +135,7 @@ def write(connection: sa.Connection, changes: Changes) -> None:
         replaced = [column.name for column in table.c if column.name != "number"]
         _add(connection, table, changes.records.get(name, []), on_conflict=("number", replaced))
     _add(connection, conference_participants, changes.links, on_conflict=("conference, participant", []))
-    _add(connection, call_events, changes.events)
+    _add_rows(connection, call_events, changes.events)
     _add(connection, issues, changes.issues)
     _add(connection, summaries, changes.summaries, on_conflict=("conference", ["end_time", "data", "created_at"]))
     for (app, day), seconds in changes.seconds.items():
@@ -128,7 +149,19 @@ def _add(
     *,
     on_conflict: tuple[str, Sequence[str]] | None = None,
 ) -> None:
-    """Each row; where one with the same key is there already, the named columns are replaced.
+    """Each row; where one with the same key is there already, the named columns are replaced."""
+    names = [column.name for column in table.c]
+    _add_rows(connection, table, [[row[name] for name in names] for row in rows], on_conflict=on_conflict)
+
+
+def _add_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Sequence[Any]],
+    *,
+    on_conflict: tuple[str, Sequence[str]] | None = None,
+) -> None:
+    """The same of rows that have their values in the order of the columns.
 
     Many rows with one statement, and by the driver itself. SQLAlchemy's way takes twice as long a row; and with one statement
     a row, SQLite's driver hands the interpreter over to the thread that serves, and waits for it, as often.
@@ -147,9 +180,9 @@ def _add(
     while start < len(rows):
         # A power of two, so that there are few statements, and the driver knows them all.
         size = 1 << min(MOST_AT_ONCE, (len(rows) - start).bit_length() - 1)
-        values = [row[name] for row in rows[start : start + size] for name in names]
+        values = list(itertools.chain.from_iterable(rows[start : start + size]))
         if is_sqlite:
-            values = [_as_stored(value) if isinstance(value, datetime) else value for value in values]
+            values = [_as_stored(value) if value.__class__ is datetime else value for value in values]
         statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([place] * size)}{then}"
         connection.exec_driver_sql(statement, tuple(values))
         start += size
@@ -157,7 +190,9 @@ def _add(
 
 def _as_stored(moment: datetime) -> str:
     """As SQLAlchemy has SQLite keep one."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:STORED_CHARS]
 
 
 def _add_seconds(connection: sa.Connection, app: int, day: str, seconds: int) -> None:

@@ -109,5 +109,5 @@ function media(data) {
   if (data?.error) return { error: { name: data.error.name, message: data.error.message } };
   if (data?.constraints) return { constraints: data.constraints };
   const tracks = (list) => (list ?? []).map(({ id, kind, label, enabled, muted, readyState }) => ({ id, kind, label, enabled, muted, readyState }));
-  return { audio: tracks(data?.audio), video: tracks(data?.video) };
+  return { audio: tracks(data?.details?.audio), video: tracks(data?.details?.video) };
 }

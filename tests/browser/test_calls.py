@@ -127,6 +127,8 @@ async def test_a_call_is_reported_from_another_origin_and_shown_beside_the_serve
         events = await analytics.events(session)
         types = [each["type"] for each in events]
         assert types.count("stats") >= 3 and "onconnectionstatechange" in types and "getUserMedia" in types
+        given = [each["data"] for each in events if each["type"] == "getUserMedia"]
+        assert any(each.get("constraints") for each in given) and any(each.get("audio") for each in given)
         left = {"endCall"} if people[session["participant"]] == anna_id else {"beforeunload", "unload"}
         assert left & set(types)
         if people[session["participant"]] == anna_id:

@@ -165,10 +165,8 @@ export class ConferenceView {
     this.#choices();
     this.#loading.hidden = true;
     this.#body.hidden = false;
-    if (isFirst) {
-      this.#findRoom();
-      this.#list(true);
-    }
+    if (isFirst) this.#list(true);
+    if (conference.ongoing !== wasOngoing) this.#findRoom();
     if (isFirst || conference.ongoing || wasOngoing) this.#loadGraphs();
   }
 
@@ -230,7 +228,10 @@ export class ConferenceView {
 
   /** Its room, if it is live: conferences of the server's own rooms have the room's uuid for their id. */
   async #findRoom() {
-    if (!this.#known.conference.ongoing) return;
+    if (!this.#known.conference.ongoing) {
+      this.#live.hidden = true;
+      return;
+    }
     try {
       const { rooms } = await this.#context.client.get("/v1/live/rooms", this.#ended.signal);
       const room = rooms.find((each) => each.id === this.#known.conference.conference_id);
@@ -289,7 +290,7 @@ export class ConferenceView {
         write(this.#graphsNote, "");
       } else {
         const { results } = await this.#get(`/events?type=stats&order=-created_at&limit=${PAGE}`, signal);
-        this.#snapshots = results.filter((each) => each.track === null).reverse();
+        this.#snapshots = together(results.reverse());
         write(this.#graphsNote, graphs.building ? "The last reports; all of them are being summed up." : "The last reports, as long as it goes on.");
         if (graphs.building) setTimeout(() => signal.aborted || this.#loadGraphs(), 1000);
       }
@@ -324,6 +325,23 @@ export class ConferenceView {
       write(this.#about, `It could not be exported: ${error.message}.`);
     }
   }
+}
+
+/** Reports as they are stored, each stream of a track by itself: what came with one request becomes one snapshot. */
+function together(events) {
+  const snapshots = new Map();
+  for (const event of events) {
+    const key = `${event.connection} ${event.created_at}`;
+    if (event.track === null) {
+      const { audio = {}, video = {}, ...rest } = event.data;
+      const lists = ({ inbound = [], outbound = [] }) => ({ inbound: [...inbound], outbound: [...outbound] });
+      snapshots.set(key, { ...event, data: { ...rest, audio: lists(audio), video: lists(video) } });
+    } else if (snapshots.has(key)) {
+      const kind = (event.data.kind ?? event.data.mediaType) === "video" ? "video" : "audio";
+      snapshots.get(key).data[kind]["packetsSent" in event.data ? "outbound" : "inbound"].push(event.data);
+    }
+  }
+  return [...snapshots.values()];
 }
 
 function labelOf(view, line) {

@@ -6,6 +6,7 @@ import { eventName, gravity, moment, precise } from "./words.js";
 
 const TICKS = 6;
 const SHORTEST_MS = 1000;
+const UP = new Set(["connected", "stable"]); // of a negotiation
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 export class Timeline {
@@ -58,7 +59,7 @@ function bars(connection, now, place) {
   const start = moment(connection.start_time);
   const end = moment(connection.end_time) ?? now;
   const first = connection.connection_info.negotiations[0];
-  const isUp = first === undefined || first.status === "connected";
+  const isUp = first === undefined || UP.has(first.status);
   const up = isUp ? (first === undefined ? start : moment(first.end_time)) : end;
   const made = [span("coming", start, up, place, `Connecting: ${Math.round(up - start)} ms`)];
   if (isUp) made.push(span(connection.state === "failed" ? "up broken" : "up", up, end, place, `Connection: ${connection.state}`));
