@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.analytics import described
 from api.limits import ACCESS_TOKEN_MINUTES, ROOM_MEMBERS, ROOM_NAME_CHARS, ROOM_PASSWORD_CHARS, USAGE_DAYS
 from api.s_connector.auth import DEFAULT_MINUTES
 from api.s_connector.door import HEADER
@@ -94,6 +95,7 @@ LICENCE: dict[str, Schema] = {
 }
 
 SCHEMAS: dict[str, Schema] = {
+    "AnalyticsError": _object("error_code message", error_code=TEXT, message=TEXT),
     "Error": _object("error", error=_object("code message", code={"type": "integer"}, message=TEXT)),
     "ListedUser": _object("user_id", user_id=UUID, admin=OPTION) | {"additionalProperties": False},
     "NewRoom": _room_settings("name", OPTION),
@@ -384,6 +386,7 @@ def document(version: str) -> Schema:
             },
             "/metrics": {"get": _text_operation("Figures as Prometheus reads them", "text/plain")},
             "/openapi.json": {"get": _operation("This document", {200: {"type": "object"}}, key=False)},
+            **described.paths("/analytics/v1", _ref("AnalyticsError"), "key"),
         },
         "components": {
             "schemas": SCHEMAS,

@@ -59,11 +59,11 @@ def routes_of(services: Services) -> Mapping[str, Route]:
         "/organizations": {
             "GET": organizations.list,
             "POST": organizations.add,
-            "DELETE": _without_id,
-            "PUT": _no_method,
+            "DELETE": without_id,
+            "PUT": no_method,
         },
         f"/organizations/{ID}": {"GET": organizations.get, "PUT": organizations.change, "DELETE": organizations.remove},
-        "/apps": {"GET": apps.list, "POST": apps.add, "DELETE": _without_id, "PUT": _no_method},
+        "/apps": {"GET": apps.list, "POST": apps.add, "DELETE": without_id, "PUT": no_method},
         f"/apps/{ID}": {"GET": apps.get, "PUT": apps.change, "DELETE": apps.remove},
         f"/apps/{ID}/reset-key": {"POST": apps.reset_key},
         "/conferences": {"GET": queries.conferences},
@@ -94,11 +94,11 @@ def routes_of(services: Services) -> Mapping[str, Route]:
     return routes
 
 
-async def _without_id(asked: Asked) -> object:
+async def without_id(asked: Asked) -> object:
     raise Fault("missing_parameters")
 
 
-async def _no_method(asked: Asked) -> object:
+async def no_method(asked: Asked) -> object:
     raise Fault("method_not_allowed")
 
 

@@ -221,3 +221,15 @@ async def test_a_name_is_text_and_nothing_more(server: Server) -> None:
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;{{ room_uuid }}" in page
     assert page.count(uuid) == (PAGES / "meet.html").read_text().count(site.ROOM_UUID)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"), [("conference", "conferences"), ("participant", "participants"), ("apps", "apps")]
+)
+async def test_records_of_calls_have_addresses_of_their_own(server: Server, path: str, place: str) -> None:
+    id = "6a1f0c52-8f3e-4b55-9d0e-2f1b7c4d9e10"
+    async with server.anonymous() as client:
+        answer = await client.get(f"/dashboard/{path}/{id}")
+        assert (answer.status_code, answer.headers["location"]) == (302, f"/dashboard#/calls/{place}/{id}")
+        assert (await client.get(f"/dashboard/{path}/nobody")).status_code == 404
+        assert (await client.get(f"/dashboard/others/{id}")).status_code == 404

@@ -2,11 +2,14 @@
 
 import uuid
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import trio
 
-from api.analytics.app import PREFLIGHT
+from api import openapi
+from api.analytics.app import PREFLIGHT, ROOT
+from api.analytics.routes import no_method, routes_of, without_id
 from api.config import AnalyticsSettings
 from api.store import Store
 from tests.api.analytics.conftest import Api
@@ -154,3 +157,22 @@ def test_settings() -> None:
 
 def _any(given: dict[str, Any]) -> Any:
     return given
+
+
+def test_what_is_described_is_what_there_is() -> None:
+    services: Any = MagicMock()
+    services.config.analytics.summary_cache_s = 0
+    there = {
+        (ROOT + path, method.lower(), method in route.private)
+        for path, route in routes_of(services).items()
+        for method, handler in route.handlers.items()
+        if handler not in (without_id, no_method)
+    }
+    described = openapi.document("1")["paths"]
+    told = {
+        (path, method, "security" in operation)
+        for path, operations in described.items()
+        if path.startswith(ROOT)
+        for method, operation in operations.items()
+    }
+    assert told == there
