@@ -377,6 +377,7 @@ def document(version: str) -> Schema:
                     body=_ref("SignIn"),
                     key=False,
                 ),
+                "delete": _operation("Takes the cookie of the sign-in away", {204: None}, key=False),
             },
             "/healthz": {"get": _operation("Alive", {200: _ref("Status")}, key=False)},
             "/readyz": {

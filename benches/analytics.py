@@ -7,7 +7,9 @@ Each connection is one person's page, all of them in one conference; the request
               `/connection/batch` with 20 events each
   flat out    each page asks again as soon as it has its answer; `/connection` with one event, too
 
-At the end the store has to have as many events as were answered. The columns are those of benches.asking.
+At the end the store has to have as many events as were answered. The columns are those of benches.asking. Then somebody opens that
+conference in the dashboard: what its page asks for, one request after the other, while it goes on and, once its graphs are made,
+after its end.
 
 `python -m benches.analytics [--quick] [--smoke] [--json FILE]`
 """
@@ -18,6 +20,7 @@ import platform
 import shlex
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +106,11 @@ class Report:
     stats_bytes: int = 0
     rows: list[Row] = attrs.field(factory=list)
     events: int = 0
+    open_ms: float = 0.0
+    """While it goes on. The next: once it is over."""
+    open_again_ms: float = 0.0
+    graphs_s: float = 0.0
+    """Until its graphs are there."""
 
 
 async def measure(report: Report, say: Progressing) -> None:
@@ -130,6 +138,46 @@ async def measure(report: Report, say: Progressing) -> None:
         report.events = _stored(bench.server.data)
         if report.events != expected:
             raise ChildFailed(f"{report.events:,} events are stored, and {expected:,} were answered")
+        say.step("opening the conference")
+        await _open_conference(bench, report)
+
+
+async def _open_conference(bench: Bench, report: Report) -> None:
+    root = f"{bench.server.http}/analytics/v1"
+    key = json.loads((bench.server.data / "server.json").read_text())["key"]
+    async with httpx.AsyncClient(
+        base_url=root, trust_env=False, headers={"Authorization": f"Bearer {key}"}, timeout=60.0
+    ) as client:
+
+        async def ask(path: str) -> Any:
+            return (await client.get(path)).raise_for_status().json()
+
+        (found,) = (await ask("/conferences?conference_id=bench"))["data"]
+        id = found["id"]
+        page = f"/conferences/{id}/events?limit=200"
+        always = (
+            f"/conferences/{id}",
+            *(f"/{what}?conferenceId={id}" for what in ("participants", "connections", "issues", "sessions")),
+            *(f"{page}&type=-stats&offset={offset}" for offset in range(0, 1000, 200)),
+            f"/conferences/{id}/graphs?points=240",
+            f"{page}&type=-stats",
+        )
+
+        async def opened(*paths: str) -> float:
+            began = time.perf_counter()
+            for path in paths:
+                await ask(path)
+            return 1000 * (time.perf_counter() - began)
+
+        report.open_ms = await opened(*always, f"{page}&type=stats&order=-created_at")
+        app = (await ask("/apps"))["data"][0]
+        began = time.perf_counter()
+        stop = {"apiKey": app["api_key"], "conferenceId": "bench"}
+        (await client.post("/services/stop-conference", json=stop)).raise_for_status()
+        while "building" in await ask(f"/conferences/{id}/graphs?points=1"):
+            await trio.sleep(0.1)
+        report.graphs_s = time.perf_counter() - began
+        report.open_again_ms = await opened(*always)
 
 
 async def _open_pages(bench: Bench) -> list[Page]:
@@ -177,6 +225,10 @@ def remarks(report: Report) -> Iterator[str]:
     for each in report.rows:
         if each.name.startswith(f"{BATCH} events"):
             yield f"{each.name}: {BATCH * each.per_s:,.0f} events a second, {each.cpu_us / BATCH:.0f} µs of CPU each"
+    yield (
+        f"a conference of {report.events:,} events opens in {report.open_ms:,.0f} ms, and after its end in "
+        f"{report.open_again_ms:,.0f} ms; its graphs were there {report.graphs_s:.1f} s after it"
+    )
     yield f"machine: {report.machine}, Python {platform.python_version()}"
     yield f"command: {report.command}"
 
@@ -190,7 +242,7 @@ def main(arguments: Sequence[str]) -> int:
     length = SMOKE if options.smoke else QUICK if options.quick else FULL
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     report = Report(machine.describe(), shlex.join(["python", "-m", "benches.analytics", *arguments]), length)
-    say = Progressing(Console(stderr=True), steps=7)
+    say = Progressing(Console(stderr=True), steps=8)
     try:
         with say.showing():
             trio.run(measure, report, say)

@@ -1,6 +1,8 @@
 """Who may ask for what is private, and how often anybody may ask (contract analytics, sections 1 and 5)."""
 
+from http.cookies import CookieError, SimpleCookie
 from typing import Final
+from urllib.parse import urlsplit
 
 import trio
 
@@ -13,6 +15,8 @@ from signalling.door import source_of
 
 WINDOW_S: Final = 60.0
 SCHEME: Final = "bearer "
+COOKIE: Final = "pmsession"
+READING: Final = ("GET", "HEAD")
 
 
 async def check_private(services: Services, request: Request) -> None:
@@ -20,10 +24,26 @@ async def check_private(services: Services, request: Request) -> None:
     if services.config.analytics.private == "open":
         return
     given = request.headers.get("authorization", "")
-    if given[: len(SCHEME)].lower() != SCHEME:
+    is_bearer = given[: len(SCHEME)].lower() == SCHEME
+    token = given[len(SCHEME) :].strip() if is_bearer else _cookie(request)
+    if token is None:
         raise Fault("missing_token")
-    if not await is_administrators(services, given[len(SCHEME) :].strip()):
+    if not await is_administrators(services, token):
         raise Fault("invalid_token")
+
+
+def _cookie(request: Request) -> str | None:
+    """The token of a sign-in. Browsers send it with whatever a page asks for, so what changes anything takes it only from
+    pages of this server; others may send the token in a header."""
+    origin = request.headers.get("origin")
+    if request.method not in READING and origin is not None:
+        if urlsplit(origin).netloc != request.headers.get("host", ""):
+            return None
+    try:
+        found = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return None if found is None else found.value
 
 
 class Rates:

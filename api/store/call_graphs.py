@@ -77,7 +77,8 @@ def stats_after(
     where = [events.conference == conference, events.category == "stats"]
     if after is not None:
         at, number = after
-        where.append((events.created_at > at) | ((events.created_at == at) & (events.number > number)))
+        # The first condition is what lets databases begin there.
+        where += [events.created_at >= at, (events.created_at > at) | (events.number > number)]
     query = (
         sa.select(
             events.number,

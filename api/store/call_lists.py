@@ -200,7 +200,8 @@ def events_after(
     if after is not None:
         at, number = after
         created = call_events.c.created_at
-        where.append((created > at) | ((created == at) & (call_events.c.number > number)))
+        # The first condition is what lets databases begin there.
+        where += [created >= at, (created > at) | (call_events.c.number > number)]
     query = _EVENTS.where(*where).order_by(call_events.c.created_at, call_events.c.number).limit(most)
     return _rows(connection, query)
 

@@ -80,6 +80,18 @@ async def sign_in(client: httpx.AsyncClient, user: str = "admin", password: str 
 # --- the sign-in ---
 
 
+async def test_the_cookie_of_a_sign_in_is_for_call_analytics_and_goes_with_it(server: Server) -> None:
+    async with server.anonymous() as client:
+        answer = await sign_in(client)
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith(f"pmsession={answer.json()['token']}; ")
+        assert {"HttpOnly", "SameSite=Lax", "Path=/analytics/v1"} <= set(cookie.split("; "))
+        assert (await client.get("/analytics/v1/apps")).status_code == 200
+        gone = await client.delete("/dashboard/sign-in")
+        assert gone.status_code == 204
+        assert (await client.get("/analytics/v1/apps")).status_code == 401
+
+
 async def test_who_signs_in_is_an_administrator_everywhere(server: Server) -> None:
     async with server.anonymous() as client:
         response = await sign_in(client)

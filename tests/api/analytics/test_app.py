@@ -120,6 +120,30 @@ class TestOpen:
             assert (await stranger.get("/apps")).json() == {"data": []}
 
 
+class TestTheCookie:
+    """Of whoever has signed in to the dashboard."""
+
+    async def test_lets_pages_look(self, api: Api) -> None:
+        cookie = f"other=1; pmsession={api.key}"
+        for headers in ({}, {"origin": "http://rooms.example"}, {"origin": "https://dashboard.example"}):
+            answer = await api.ask("GET", "/apps", authorization="", cookie=cookie, **headers)
+            assert answer.status_code == 200
+        for bad in ("pmsession=x", "pmsession", "pms ession==;", "other=1"):
+            assert (await api.ask("GET", "/apps", authorization="", cookie=bad)).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("origin", "status"),
+        [(None, 200), ("http://rooms.example", 200), ("https://evil.example", 401), ("null", 401), ("", 401)],
+    )
+    async def test_lets_pages_of_this_server_alone_change_anything(
+        self, api: Api, origin: str | None, status: int
+    ) -> None:
+        headers = {} if origin is None else {"origin": origin}
+        cookie = f"other=1; pmsession={api.key}"
+        answer = await api.ask("POST", "/organizations", {"name": "Acme"}, authorization="", cookie=cookie, **headers)
+        assert answer.status_code == status
+
+
 class TestRates:
     @pytest.fixture
     def settings(self) -> AnalyticsSettings:

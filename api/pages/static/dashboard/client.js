@@ -32,6 +32,7 @@ export class Client {
   }
 
   signOut() {
+    if (this.isSignedIn) fetch("/dashboard/sign-in", { method: "DELETE", keepalive: true }).catch(() => {}); // the cookie
     this.#token = null;
     sessionStorage.removeItem(TOKEN);
   }

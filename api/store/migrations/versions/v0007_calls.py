@@ -171,7 +171,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_call_events"),
     )
-    op.create_index("ix_call_events_conference_created_at", "call_events", ["conference", "created_at"])
+    op.create_index("ix_call_events_conference", "call_events", ["conference", "created_at", "type", "category"])
     op.create_index("ix_call_events_participant_created_at", "call_events", ["participant", "created_at"])
     op.create_table(
         "issues",
