@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from api.analytics import rows
 from api.analytics.asked import Asked, Handler
 from api.analytics.events import Event, read_batch, read_event
 from api.analytics.faults import Fault
@@ -219,21 +220,12 @@ def _coordinates(text: str) -> tuple[str | None, str | None]:
 
 
 def _session(session: Session) -> Mapping[str, Any]:
-    row = session.row()
-    return {
-        "issues": list(session.issues),
-        "id": session.id,
+    named = {
         "conference": session.conference.id,
         "participant": session.participant.id,
-        **{name: value_of(row[name]) for name in ("constraints", "devices", "platform", "metadata", "geo_ip")},
-        "app_version": session.app_version,
-        "webrtc_sdk": session.webrtc_sdk,
-        "session_info": {},
-        "duration": row["duration"],
-        "end_time": when(row["end_time"]),
-        "call_start": when(row["call_start"]),
-        "created_at": when(session.created_at),
+        "issues": list(session.issues),
     }
+    return rows.single_session({**session.row(), **named})
 
 
 def _track(found: tuple[Track, Session] | None) -> Mapping[str, Any] | None:

@@ -32,7 +32,7 @@ export class ParticipantView {
     this.#context = context;
     this.#id = id;
     this.#gone.element.hidden = true;
-    const erase = h("button", { type: "button", class: "ends" }, "Erase what they told");
+    const erase = h("button", { type: "button", class: "quiet ends" }, "Erase what they told");
     erase.addEventListener("click", () => this.#erase());
     this.#body = h("div", { hidden: true },
       h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Conferences")), this.#table.element),
