@@ -14,7 +14,7 @@ Pure: no clock, no store. What is refused, issues, and how all this is stored ar
 
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -22,6 +22,11 @@ import attrs
 
 MARKS: Final = 1000
 """Of a connection; what happens to it after so many counts no more, but for its end."""
+
+
+UNCERTAIN: Final = timedelta(milliseconds=100)
+"""Times of events are as exact as the ways that reports take. Browsers connect within less than that, and none begins anew so soon:
+a `connecting` that seems to be this little younger than `connected` was the older one."""
 
 
 class Kind(StrEnum):
@@ -115,6 +120,8 @@ class _Folding:
     state: str
     negotiations: list[Negotiation]
     end: datetime | None = None
+    connected: datetime | None = None
+    """When it was last so."""
 
     def take(self, mark: Mark) -> None:
         # An event may be a little older than `addConnection`, which took longer to arrive.
@@ -134,6 +141,10 @@ class _Folding:
                 self._enter(state, at)
 
     def _enter(self, state: Kind, at: datetime) -> None:
+        if state is Kind.CONNECTED:
+            self.connected = at
+        elif state is Kind.CONNECTING and self.connected is not None and at - self.connected < UNCERTAIN:
+            return
         self.state = state
         if not self.negotiations:
             self._negotiate(at)

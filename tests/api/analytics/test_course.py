@@ -99,6 +99,10 @@ class TestConnection:
         late.add(Mark(at(1), 1, Kind.CONNECTING))
         assert late.course() == after((1, Kind.CONNECTING), (2, Kind.CONNECTED))
 
+    @pytest.mark.parametrize(("later_s", "state"), [(0.0002, "connected"), (0.099, "connected"), (0.1, "connecting")])
+    def test_times_are_not_exact_enough_to_tell_connecting_from_connected(self, later_s: float, state: str) -> None:
+        assert after((2, Kind.CONNECTED), (2 + later_s, Kind.CONNECTING)).state == state
+
     def test_negotiations_have_whole_seconds(self) -> None:
         assert [each.seconds for each in (initial("connecting"), initial("stable", 1.999))] == [None, 1]
 
