@@ -215,7 +215,7 @@ class Witness:
             self._leave(self._stays[key], now, "lost")
 
     def _look_at(self, stay: _Stay, member: LiveMember, now: datetime, is_due: bool) -> None:
-        complete = bool(member.streams)
+        complete = bool(member.streams) and all(map(is_complete, member.streams))
         for stream in member.streams:
             line = stay.lines.get(_id(stream))
             if line is None:
@@ -225,9 +225,9 @@ class Witness:
                 if step.name not in line.told:
                     line.told.add(step.name)
                     self._on_line(stay, line, step.category, partial(event_of, step))
-            if is_due and stream["state"] == "connected":
+            # Once as soon as all flows, too: short calls are not to be without any.
+            if (is_due or (complete and stay.is_young)) and stream["state"] == "connected":
                 self._reports.append(partial(_stats, stay, line, stream, now))
-            complete = complete and is_complete(stream)
         for id in stay.lines.keys() - set(map(_id, member.streams)):
             self._end_line(stay, stay.lines[id], now)
         stay.is_young = not complete and trio.current_time() < stay.began + YOUNG_S
