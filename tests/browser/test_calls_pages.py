@@ -39,9 +39,7 @@ class App:
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         headers = {"Authorization": f"Bearer {self.server.key}"}
-        async with httpx.AsyncClient(
-            trust_env=False, headers=headers, base_url=self.server.url
-        ) as client:
+        async with httpx.AsyncClient(trust_env=False, headers=headers, base_url=self.server.url) as client:
             answer = await client.request(method, f"/analytics/v1{path}", json=body)
             assert answer.status_code == 200, answer.text
             return answer.json()
@@ -52,9 +50,7 @@ class App:
             "conferenceId": conference,
             "conferenceName": conference.title(),
         }
-        answer = await self.ask(
-            "POST", "/initialize", {**hello, "userId": user, "userName": user.title()}
-        )
+        answer = await self.ask("POST", "/initialize", {**hello, "userId": user, "userName": user.title()})
         return str(answer["token"])
 
     async def visit(self, conference: str, user: str, **told: object) -> "Visit":
@@ -78,11 +74,7 @@ class App:
         )
 
     async def conference(self, own_id: str) -> Any:
-        found = (
-            await self.ask(
-                "GET", f"/conferences?appId={self.id}&conference_id={own_id}"
-            )
-        )["data"]
+        found = (await self.ask("GET", f"/conferences?appId={self.id}&conference_id={own_id}"))["data"]
         assert len(found) == 1
         return found[0]
 
@@ -131,14 +123,10 @@ async def app(server: Server) -> AsyncIterator[App]:
     nobody = App(server, "", "")
     organizations = (await nobody.ask("GET", "/organizations"))["data"]
     owner = (
-        organizations[0]
-        if organizations
-        else (await nobody.ask("POST", "/organizations", {"name": "Acme"}))["data"]
+        organizations[0] if organizations else (await nobody.ask("POST", "/organizations", {"name": "Acme"}))["data"]
     )
     if not (await nobody.ask("GET", "/apps"))["data"]:
-        await nobody.ask(
-            "POST", "/apps", {"organization": owner["id"], "name": "calls"}
-        )
+        await nobody.ask("POST", "/apps", {"organization": owner["id"], "name": "calls"})
     body = {"organization": owner["id"], "name": f"pages {secrets.token_hex(4)}"}
     made = (await nobody.ask("POST", "/apps", body))["data"]
     yield App(server, made["id"], made["api_key"])
@@ -160,9 +148,7 @@ def as_the_servers(server: Server, sessions: list[str]) -> None:
         database.close()
 
 
-async def test_holders_of_a_licence_see_no_calls(
-    server: Server, chromium: Chromium
-) -> None:
+async def test_holders_of_a_licence_see_no_calls(server: Server, chromium: Chromium) -> None:
     made = atrium(
         server.directory,
         "licence",
@@ -177,29 +163,19 @@ async def test_holders_of_a_licence_see_no_calls(
     assert faults(page) == []
 
 
-async def test_both_views_of_a_person_stand_one_below_the_other(
-    server: Server, chromium: Chromium, app: App
-) -> None:
+async def test_both_views_of_a_person_stand_one_below_the_other(server: Server, chromium: Chromium, app: App) -> None:
     # The server's word is made first: the order shown is not that in which they came.
     for sdk, ms in (("other", 200), ("5.9", 0)):
         visit = await app.visit("both", "ines", webrtcSdk=sdk)
-        await visit.connection(
-            "onconnectionstatechange", "connected", 5 * MINUTE_MS - 2000 - ms
-        )
+        await visit.connection("onconnectionstatechange", "connected", 5 * MINUTE_MS - 2000 - ms)
         for number in range(6):
-            await visit.stats(
-                number * (1 if sdk == "5.9" else 2), 4 * MINUTE_MS - 10_000 * number
-            )
+            await visit.stats(number * (1 if sdk == "5.9" else 2), 4 * MINUTE_MS - 10_000 * number)
         await visit.end()
     conference = await app.conference("both")
     told = (await app.ask("GET", f"/sessions?conferenceId={conference['id']}"))["data"]
-    as_the_servers(
-        server, [each["id"] for each in told if each["webrtc_sdk"] == "other"]
-    )
+    as_the_servers(server, [each["id"] for each in told if each["webrtc_sdk"] == "other"])
 
-    page = await open_dashboard(
-        chromium, server.url, server.key, f"#/calls/conferences/{conference['id']}"
-    )
+    page = await open_dashboard(chromium, server.url, server.key, f"#/calls/conferences/{conference['id']}")
     await shown(page, TITLE, "^Both$")
     lanes = "[...document.querySelectorAll('.lane[data-view] .whose')].map((one) => [...one.children].map((part) => part.textContent).join(' ')).join('|')"
     assert await shown(page, lanes, r"\|") == "Ines browser|Ines server"
@@ -227,68 +203,43 @@ async def test_of_very_many_events_a_part_is_drawn_and_a_page_listed(
             }
             for at in range(half * MANY // 2, (half + 1) * MANY // 2)
         ]
-        await app.ask(
-            "POST", "/connection/batch", {"token": visit.token, "data": events}
-        )
+        await app.ask("POST", "/connection/batch", {"token": visit.token, "data": events})
     await visit.end()
     conference = await app.conference("crowded")
     all_of_them = MANY + 2  # and that the connection began, and the call ended
 
-    page = await open_dashboard(
-        chromium, server.url, server.key, f"#/calls/conferences/{conference['id']}"
-    )
+    page = await open_dashboard(chromium, server.url, server.key, f"#/calls/conferences/{conference['id']}")
     hint = "[...document.querySelectorAll('.panel-like .hint')].map((one) => one.textContent).join(' ')"
     await shown(page, hint, f"The first 1,000 of {all_of_them:,} events are drawn")
     assert await page.evaluate("document.querySelectorAll('.lane .dot').length") == 1000
     await page.wait_for(f"{ROWS} === 200")
     await shown(page, text(".pages button"), f"^More \\({all_of_them - 200:,}\\)$")
-    await page.evaluate(
-        "document.querySelector('.pages button').scrollIntoView({ block: 'center' })"
-    )
+    await page.evaluate("document.querySelector('.pages button').scrollIntoView({ block: 'center' })")
     await page.click(".pages button")
     await page.wait_for(f"{ROWS} === 400")
     # Each once, and in the order of the API.
     listed = "[...document.querySelectorAll('.events tbody tr')].map((one) => one.dataset.event)"
-    pages = [
-        await app.ask(
-            "GET", f"/conferences/{conference['id']}/events?limit=200&offset={at}"
-        )
-        for at in (0, 200)
-    ]
-    assert await page.evaluate(listed) == [
-        event["id"] for each in pages for event in each["results"]
-    ]
+    pages = [await app.ask("GET", f"/conferences/{conference['id']}/events?limit=200&offset={at}") for at in (0, 200)]
+    assert await page.evaluate(listed) == [event["id"] for each in pages for event in each["results"]]
     assert faults(page) == []
 
 
-async def test_conferences_come_in_pages_newest_first(
-    server: Server, chromium: Chromium, app: App
-) -> None:
+async def test_conferences_come_in_pages_newest_first(server: Server, chromium: Chromium, app: App) -> None:
     for number in range(SOME):
         await app.enter(f"talk {number}", "lee")
-    page = await open_dashboard(
-        chromium, server.url, server.key, f"#/calls/apps/{app.id}/conferences"
-    )
+    page = await open_dashboard(chromium, server.url, server.key, f"#/calls/apps/{app.id}/conferences")
     names = "[...document.querySelectorAll('tr[data-conference] th a')].map((one) => one.textContent)"
     await shown(page, PLACE, f"^1 to 50 of {SOME}$")
-    assert await page.evaluate(names) == [
-        f"Talk {number}" for number in range(SOME - 1, SOME - 51, -1)
-    ]
+    assert await page.evaluate(names) == [f"Talk {number}" for number in range(SOME - 1, SOME - 51, -1)]
     older, newer = (
         f"[...document.querySelectorAll('.pages button')].find((one) => one.textContent === '{word}')"
         for word in ("Older", "Newer")
     )
-    assert await page.evaluate(f"{newer}.disabled") and not await page.evaluate(
-        f"{older}.disabled"
-    )
+    assert await page.evaluate(f"{newer}.disabled") and not await page.evaluate(f"{older}.disabled")
     await page.evaluate(f"{older}.click()")
     await shown(page, PLACE, f"^51 to {SOME} of {SOME}$")
-    assert await page.evaluate(names) == [
-        f"Talk {number}" for number in range(SOME - 51, -1, -1)
-    ]
-    assert await page.evaluate(f"{older}.disabled") and not await page.evaluate(
-        f"{newer}.disabled"
-    )
+    assert await page.evaluate(names) == [f"Talk {number}" for number in range(SOME - 51, -1, -1)]
+    assert await page.evaluate(f"{older}.disabled") and not await page.evaluate(f"{newer}.disabled")
     # Of tomorrow on there is none; the first page is shown again.
     tomorrow = "new Date(Date.now() + 2 * 86400e3).toISOString().slice(0, 10)"
     await page.evaluate(
@@ -299,41 +250,29 @@ async def test_conferences_come_in_pages_newest_first(
     assert faults(page) == []
 
 
-async def test_conferences_with_a_certain_issue_alone(
-    server: Server, chromium: Chromium, app: App
-) -> None:
+async def test_conferences_with_a_certain_issue_alone(server: Server, chromium: Chromium, app: App) -> None:
     for name, state in (("good", "connected"), ("bad", "failed")):
         visit = await app.visit(name, "mo")
         await visit.connection("onconnectionstatechange", state, 4 * MINUTE_MS)
         await visit.end()
-    page = await open_dashboard(
-        chromium, server.url, server.key, f"#/calls/apps/{app.id}"
-    )
+    page = await open_dashboard(chromium, server.url, server.key, f"#/calls/apps/{app.id}")
     figures = "[...document.querySelectorAll('.figures dd')].slice(0, 3).map((one) => one.textContent).join()"
-    assert (
-        await shown(page, figures, "^2,") == "2,1,1"
-    )  # all, without issues, with errors
+    assert await shown(page, figures, "^2,") == "2,1,1"  # all, without issues, with errors
     await page.evaluate(
         "[...document.querySelectorAll('.bars a')].find((one) => one.textContent === 'Connection failed').click()"
     )
     await shown(page, PLACE, "^1 to 1 of 1$")
     assert await page.evaluate(text("tr[data-conference] th a")) == "Bad"
-    assert "connection_failed" in str(
-        await page.evaluate("document.querySelector('main').textContent")
-    )
+    assert "connection_failed" in str(await page.evaluate("document.querySelector('main').textContent"))
     assert faults(page) == []
 
 
-async def test_a_conference_is_exported_by_whoever_has_signed_in(
-    server: Server, chromium: Chromium, app: App
-) -> None:
+async def test_a_conference_is_exported_by_whoever_has_signed_in(server: Server, chromium: Chromium, app: App) -> None:
     visit = await app.visit("exported", "nia")
     await visit.connection("onconnectionstatechange", "connected", 4 * MINUTE_MS)
     await visit.end()
     conference = await app.conference("exported")
-    page = await open_dashboard(
-        chromium, server.url, server.key, f"#/calls/conferences/{conference['id']}"
-    )
+    page = await open_dashboard(chromium, server.url, server.key, f"#/calls/conferences/{conference['id']}")
     await shown(page, TITLE, "^Exported$")
     await page.evaluate("""{
       window.saved = {};
@@ -349,16 +288,12 @@ async def test_a_conference_is_exported_by_whoever_has_signed_in(
         given = await shown(page, "window.given", "onconnectionstatechange")
         assert await page.evaluate("saved.name") == name
         if kind == "JSON":
-            types = [
-                json.loads(line).get("type") for line in given.splitlines() if line
-            ]
+            types = [json.loads(line).get("type") for line in given.splitlines() if line]
             assert types.count("addConnection") == 1 and types.count("endCall") == 1
     assert faults(page) == []
 
 
-async def test_addresses_that_the_api_gives_lead_to_their_pages(
-    server: Server, chromium: Chromium, app: App
-) -> None:
+async def test_addresses_that_the_api_gives_lead_to_their_pages(server: Server, chromium: Chromium, app: App) -> None:
     await (await app.visit("linked", "olga")).end()
     # Signed in for the whole of the tab, as the addresses are opened from elsewhere.
     page = await open_dashboard(chromium, server.url, server.key)
@@ -366,23 +301,17 @@ async def test_addresses_that_the_api_gives_lead_to_their_pages(
         ({"conferenceId": "linked"}, "^Linked$"),
         ({"userId": "olga"}, "^Olga$"),
     ):
-        url = (
-            await app.ask("POST", "/services/get-url", {"apiKey": app.key, **given})
-        )["url"]
+        url = (await app.ask("POST", "/services/get-url", {"apiKey": app.key, **given}))["url"]
         path = "/" + url.split("/", 3)[3].removeprefix("dashboard/")
         await page.go(f"{server.url}/dashboard{path}")
         await shown(page, TITLE, heading)
     assert faults(page) == []
 
 
-async def test_records_of_an_app_are_of_that_app(
-    server: Server, chromium: Chromium, app: App
-) -> None:
+async def test_records_of_an_app_are_of_that_app(server: Server, chromium: Chromium, app: App) -> None:
     await (await app.visit("recorded", "pia", platform={"os": {"name": "Haiku"}})).end()
     page = await open_dashboard(chromium, server.url, server.key, "#/calls/records")
-    await page.wait_for(
-        f"document.querySelector('option[value=\"{app.id}\"]') !== null"
-    )
+    await page.wait_for(f"document.querySelector('option[value=\"{app.id}\"]') !== null")
     choose = partial(
         "{{ const s = [...document.querySelectorAll('select')].find((one) => one.querySelector('option[value=\"{0}\"]')); "
         "s.value = '{0}'; s.dispatchEvent(new Event('change')) }}".format

@@ -62,7 +62,8 @@ export class Poller {
     } finally {
       this.#asking = false;
     }
-    if (ended.aborted || document.hidden) return; // #look goes on when it is seen again
+    if (ended.aborted) return;
+    if (document.hidden) return this.#on.shell.paused(); // #look goes on when it is seen again
     this.#timer = setTimeout(() => this.#round(), Math.max(0, pause - (performance.now() - began)));
   }
 

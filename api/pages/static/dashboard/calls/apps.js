@@ -5,6 +5,7 @@ import { Rows, h, row, set, table, write } from "../dom.js";
 import { usage } from "../format.js";
 import { emptiness, loading, title } from "../parts.js";
 import { Poller } from "../poller.js";
+import { Spark } from "../spark.js";
 import { ask } from "./forms.js";
 import { searchBox } from "./search.js";
 
@@ -32,7 +33,7 @@ export class AppsView {
   #empty = emptiness(
     "There is no app yet",
     "An app is what calls belong to. Its key goes into the pages that report by SDK; the server's own rooms are of the oldest "
-      + "app by themselves. “New app” makes one, and so does: atrium app add --organization … --name …",
+      + "app by themselves. “New app” makes one, and so does: atrium app add --organization ACME --name shop",
   );
 
   constructor(context) {
@@ -91,17 +92,21 @@ export class AppsView {
     const key = h("code");
     const copy = h("button", { type: "button", class: "quiet small above" }, "Copy");
     copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(key.textContent);
-      write(copy, "Copied");
+      write(copy, await copied(key) ? "Copied" : "Selected");
       setTimeout(() => write(copy, "Copy"), 2000);
     });
     const state = h("span", { class: "chip" });
+    const every = h("span", { class: "own" });
+    const used = h("span");
+    let spark = h("span");
+    let drawn = "";
     const change = h("button", { type: "button", class: "quiet small above" }, "Edit");
     const renew = h("button", { type: "button", class: "quiet small above" }, "New key");
     const remove = h("button", { type: "button", class: "quiet small above" }, "Delete");
     cells.name.append(link);
     cells.key.append(key, " ", copy);
-    cells.state.append(state);
+    cells.state.append(state, every);
+    cells.used.append(used, spark);
     cells.tools.append(change, renew, remove);
     let now = app;
     change.addEventListener("click", () => this.#edit(now));
@@ -114,7 +119,15 @@ export class AppsView {
       write(cells.domain, app.domain ?? "any");
       write(state, app.recording ? "on" : "paused");
       set(state, "class", app.recording ? "chip" : "chip off");
-      write(cells.used, usage(Object.values(app.durations_days).reduce((sum, each) => sum + each, 0)));
+      write(every, ` each ${app.interval / 1000} s`);
+      const days = Object.entries(app.durations_days).sort(([a], [b]) => a.localeCompare(b)).map(([, seconds]) => seconds);
+      write(used, usage(days.reduce((sum, each) => sum + each, 0)));
+      if (drawn === days.join()) return;
+      drawn = days.join();
+      const line = new Spark();
+      for (const seconds of days) line.add(seconds / 60);
+      spark.replaceWith(line.element);
+      spark = line.element;
     };
     return { element, paint };
   }
@@ -146,5 +159,16 @@ export class AppsView {
       this.#poller.now();
       $("main").focus();
     }, { danger: true });
+  }
+}
+
+/** To the clipboard, which pages have over HTTPS only; else the key is selected, to be copied by hand. */
+async function copied(node) {
+  try {
+    await navigator.clipboard.writeText(node.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(node);
+    return false;
   }
 }

@@ -1,27 +1,20 @@
 // One conference: who was there, what went wrong, what happened as browsers and as the server have seen it, and how media flowed.
 
-import { Rows, h, row, set, table, write } from "../dom.js";
+import { h, set, write } from "../dom.js";
 import { count, duration, exact } from "../format.js";
 import { back, emptiness, figures, loading, title } from "../parts.js";
 import { Poller } from "../poller.js";
-import { Lines } from "./lines.js";
-import { CHARTS, series } from "./series.js";
-import { Timeline } from "./timeline.js";
-import { brief, eventName, gravity, iso, moment, named, precise, viewOf } from "./words.js";
+import { EventList } from "./events.js";
+import { Graphs } from "./graphs.js";
+import { personItem, present } from "./people.js";
+import { Timeline, legend } from "./timeline.js";
+import { brief, iso, moment, named, precise, viewOf } from "./words.js";
 
 const REFRESH_MS = 5000;
 const DRAWN = 1000; // events of the timeline
 const PAGE = 200;
 const SHOWN = 6; // issues of one kind
-const POINTS = 240; // of each connection
 const FIGURES = [["start", "Began"], ["lasted", "Lasted"], ["people", "People"], ["errors", "Errors"], ["warnings", "Warnings"]];
-const EVENTS = [
-  { name: "at", label: "Time" },
-  { name: "who", label: "Who" },
-  { name: "view", label: "Seen by" },
-  { name: "what", label: "What" },
-  { name: "data", label: "Data" },
-];
 const VIEW_ORDER = ["browser", "server"];
 
 export class ConferenceView {
@@ -43,17 +36,8 @@ export class ConferenceView {
   #people = h("ul", { class: "people" });
   #timeline = new Timeline();
   #drawn = h("p", { class: "hint" });
-  #table = table("Events", EVENTS, { class: "listing events" });
-  #rows;
-  #who = h("select", { "aria-label": "Whose events" });
-  #which = h("select", { "aria-label": "Which events" }, h("option", { value: "-stats" }, "All but statistics"),
-    h("option", { value: "" }, "All"), h("option", { value: "stats" }, "Statistics"));
-  #more = h("button", { type: "button", class: "quiet" }, "More");
-  #loaded = [];
-  #whose = h("select", { "aria-label": "Whose graphs" });
-  #graphsNote = h("p", { class: "hint" });
-  #charts = CHARTS.map(({ name, unit }) => new Lines(name, unit));
-  #snapshots = null;
+  #graphs;
+  #events;
   #body;
   #ended = new AbortController();
 
@@ -61,24 +45,20 @@ export class ConferenceView {
     this.#context = context;
     this.#id = id;
     this.#gone.element.hidden = true;
-    this.#rows = new Rows(this.#table.body, (event) => this.#eventRow(event));
+    this.#graphs = new Graphs(context, id);
+    this.#events = new EventList(context, id, (person) => this.#person(person));
     const exports = ["json", "csv"].map((format) => {
       const button = h("button", { type: "button", class: "quiet" }, `Export ${format.toUpperCase()}`);
       button.addEventListener("click", () => this.#export(format));
       return button;
     });
-    for (const choice of [this.#who, this.#which]) choice.addEventListener("change", () => this.#list(true));
-    this.#more.addEventListener("click", () => this.#list(false));
-    this.#whose.addEventListener("change", () => this.#draw());
     const section = (name, ...rest) => h("section", {}, h("div", { class: "heading" }, h("h2", {}, name)), ...rest);
     this.#body = h("div", { hidden: true }, this.#figures.element,
       section("Issues", this.#issues, this.#noIssues),
       section("Timeline", h("div", { class: "panel-like" }, this.#timeline.element, legend(), this.#drawn)),
-      h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Graphs"), h("div", { class: "tools" }, this.#whose)),
-        this.#graphsNote, h("div", { class: "cards" }, ...this.#charts.map((each) => each.element))),
+      this.#graphs.element,
       section("People", this.#people),
-      h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Events"), h("div", { class: "tools" }, this.#who, this.#which)),
-        this.#table.element, h("div", { class: "pages" }, this.#more)));
+      this.#events.element);
     this.element = h("div", { class: "view" }, back("#/calls", "Calls"),
       h("div", { class: "heading" }, h("div", {}, h("div", { class: "titled" }, this.#heading, this.#chip), this.#about),
         h("div", { class: "tools" }, this.#live, ...exports)),
@@ -94,7 +74,8 @@ export class ConferenceView {
   stop() {
     this.#ended.abort();
     this.#poller.stop();
-    for (const chart of this.#charts) chart.close();
+    this.#graphs.close();
+    this.#events.close();
   }
 
   /** What is over does not change: it is asked for once. */
@@ -107,7 +88,7 @@ export class ConferenceView {
   }
 
   async #all(conference, signal) {
-    const of = async (what) => (await this.#context.client.get(`/analytics/v1/${what}?conferenceId=${this.#id}`, signal)).data;
+    const of = async (what) => (await this.#context.client.get(`/analytics/v1/${what}?conferenceId=${encodeURIComponent(this.#id)}`, signal)).data;
     const [participants, connections, issues, sessions, events] = await Promise.all([
       of("participants"), of("connections"), of("issues"),
       Promise.all(conference.participants.length === 0 ? [] : [of("sessions")]).then(([found = []]) => found),
@@ -116,20 +97,18 @@ export class ConferenceView {
     return { conference, participants, connections, issues, sessions, ...events };
   }
 
+  /** The count comes with the first page; the others need not wait for each other then. */
   async #pages(path, most, signal) {
-    const events = [];
-    let all = 1;
-    while (events.length < Math.min(all, most)) {
-      const { results, count: found } = await this.#get(`${path}&limit=${PAGE}&offset=${events.length}`, signal);
-      events.push(...results);
-      all = found;
-      if (results.length === 0) break;
-    }
-    return { events, count: all };
+    const page = (offset) => this.#get(`${path}&limit=${PAGE}&offset=${offset}`, signal);
+    const { results, count: all } = await page(0);
+    const offsets = [];
+    for (let at = PAGE; at < Math.min(all, most); at += PAGE) offsets.push(at);
+    const rest = await Promise.all(offsets.map(page));
+    return { events: [...results, ...rest.flatMap((each) => each.results)], count: all };
   }
 
   #get(path, signal) {
-    return this.#context.client.get(`/analytics/v1/conferences/${this.#id}${path}`, signal);
+    return this.#context.client.get(`/analytics/v1/conferences/${encodeURIComponent(this.#id)}${path}`, signal);
   }
 
   #left() {
@@ -165,9 +144,10 @@ export class ConferenceView {
     this.#choices();
     this.#loading.hidden = true;
     this.#body.hidden = false;
-    if (isFirst) this.#list(true);
+    if (isFirst) this.#events.load();
+    else this.#events.follow();
     if (conference.ongoing !== wasOngoing) this.#findRoom();
-    if (isFirst || conference.ongoing || wasOngoing) this.#loadGraphs();
+    if (isFirst || conference.ongoing || wasOngoing) this.#graphs.load();
   }
 
   #lasted() {
@@ -195,12 +175,7 @@ export class ConferenceView {
 
   #paintPeople() {
     const { sessions, participants } = this.#known;
-    const shown = participants.filter((each) => sessions.some((session) => session.participant === each.id));
-    this.#people.replaceChildren(...shown.map((person) => {
-      const own = sessions.filter((each) => each.participant === person.id);
-      return h("li", {}, h("a", { href: `#/calls/participants/${person.id}` }, named(person.participant_name, person.participant_id)),
-        ...own.map((session) => h("p", { class: "hint" }, facts(session))));
-    }));
+    this.#people.replaceChildren(...present(participants, sessions).map((person) => personItem(person, sessions)));
   }
 
   #paintTimeline() {
@@ -212,18 +187,19 @@ export class ConferenceView {
         if (own.length === 0) continue;
         const ids = new Set(own.map((each) => each.id));
         const of = (list) => list.filter((each) => ids.has(each.session));
-        lines.push({ person: this.#person(person.id), view, sessions: own, connections: of(connections), events: of(events) });
+        lines.push({ key: `${person.id} ${view}`, person: this.#person(person.id), view, sessions: own, connections: of(connections), events: of(events) });
       }
     }
     const end = conference.ongoing ? this.#context.client.now() : moment(conference.end_time ?? conference.created_at);
-    this.#timeline.paint(lines, end, (event) => this.#pick(event));
+    this.#timeline.paint(lines, end, (event) => this.#events.pick(event));
     write(this.#drawn, all > events.length ? `The first ${count(events.length)} of ${count(all)} events are drawn.` : "");
   }
 
   #choices() {
-    const people = this.#known.participants.filter((person) => this.#known.sessions.some((each) => each.participant === person.id));
-    fill(this.#who, [["", "Everybody"], ...people.map((each) => [each.id, this.#person(each.id)])]);
-    fill(this.#whose, people.map((each) => [each.id, this.#person(each.id)]));
+    const { participants, sessions } = this.#known;
+    const people = present(participants, sessions).map((each) => [each.id, this.#person(each.id)]);
+    this.#events.know(people, sessions);
+    this.#graphs.know(people, sessions);
   }
 
   /** Its room, if it is live: conferences of the server's own rooms have the room's uuid for their id. */
@@ -242,139 +218,12 @@ export class ConferenceView {
     }
   }
 
-  // --- events ---
-
-  async #list(anew) {
-    if (anew) this.#loaded = [];
-    const query = new URLSearchParams({ limit: PAGE, offset: this.#loaded.length, type: this.#which.value });
-    if (this.#who.value !== "") query.set("participantId", this.#who.value);
-    try {
-      const { results, count: all } = await this.#get(`/events?${query}`, this.#ended.signal);
-      this.#loaded.push(...results);
-      this.#more.hidden = this.#loaded.length >= all;
-      write(this.#more, `More (${count(all - this.#loaded.length)})`);
-      this.#rows.update(this.#loaded, (event) => event.id, () => this.#heading.focus());
-    } catch (error) {
-      if (!this.#ended.signal.aborted) write(this.#more, `Again: ${error.message}`);
-    }
-  }
-
-  #eventRow(event) {
-    const { element, cells } = row(EVENTS, { "data-gravity": gravity(event), "data-event": event.id });
-    const session = this.#known.sessions.find((each) => each.id === event.session);
-    const paint = () => {
-      write(cells.at, precise(event.created_at));
-      write(cells.who, this.#person(event.participant));
-      write(cells.view, session === undefined ? "browser" : viewOf(session));
-      write(cells.what, eventName(event));
-      write(cells.data, brief(event.data));
-    };
-    return { element, paint };
-  }
-
-  #pick(event) {
-    const found = this.#table.body.querySelector(`[data-event="${event.id}"]`);
-    found?.scrollIntoView({ block: "center", behavior: "smooth" });
-    for (const each of this.#table.body.querySelectorAll("[data-picked]")) set(each, "data-picked", null);
-    if (found) set(found, "data-picked", true);
-  }
-
-  // --- graphs ---
-
-  async #loadGraphs() {
-    const { signal } = this.#ended;
-    try {
-      const graphs = await this.#get(`/graphs?points=${POINTS}`, signal);
-      if (graphs.summary !== undefined) {
-        this.#snapshots = graphs.summary.data;
-        write(this.#graphsNote, "");
-      } else {
-        const { results } = await this.#get(`/events?type=stats&order=-created_at&limit=${PAGE}`, signal);
-        this.#snapshots = together(results.reverse());
-        write(this.#graphsNote, graphs.building ? "The last reports; all of them are being summed up." : "The last reports, as long as it goes on.");
-        if (graphs.building) setTimeout(() => signal.aborted || this.#loadGraphs(), 1000);
-      }
-      this.#draw();
-    } catch (error) {
-      if (!signal.aborted) write(this.#graphsNote, `The server cannot say: ${error.message}.`);
-    }
-  }
-
-  #draw() {
-    const sessions = this.#known.sessions.filter((each) => each.participant === this.#whose.value);
-    const found = series(this.#snapshots ?? []);
-    CHARTS.forEach(({ name, lines }, at) => {
-      const shown = VIEW_ORDER.flatMap((view) => lines.map((line) => {
-        const own = sessions.filter((each) => viewOf(each) === view).flatMap((each) => found.get(each.id) ?? []);
-        return {
-          label: labelOf(view, line),
-          colour: view === "browser" ? (line === "out" ? "b" : "a") : (line === "out" ? "d" : "c"),
-          dashed: view === "server",
-          points: own.map((point) => [point.at, point[name][line]]),
-        };
-      }));
-      this.#charts[at].paint(shown);
-    });
-  }
-
   async #export(format) {
     try {
-      await this.#context.client.download(`/analytics/v1/conferences/${this.#id}/export?format=${format}`,
+      await this.#context.client.download(`/analytics/v1/conferences/${encodeURIComponent(this.#id)}/export?format=${format}`,
         `${this.#known.conference.conference_id}.${format === "json" ? "ndjson" : "csv"}`);
     } catch (error) {
       write(this.#about, `It could not be exported: ${error.message}.`);
     }
   }
-}
-
-/** Reports as they are stored, each stream of a track by itself: what came with one request becomes one snapshot. */
-function together(events) {
-  const snapshots = new Map();
-  for (const event of events) {
-    const key = `${event.connection} ${event.created_at}`;
-    if (event.track === null) {
-      const { audio = {}, video = {}, ...rest } = event.data;
-      const lists = ({ inbound = [], outbound = [] }) => ({ inbound: [...inbound], outbound: [...outbound] });
-      snapshots.set(key, { ...event, data: { ...rest, audio: lists(audio), video: lists(video) } });
-    } else if (snapshots.has(key)) {
-      const kind = (event.data.kind ?? event.data.mediaType) === "video" ? "video" : "audio";
-      snapshots.get(key).data[kind]["packetsSent" in event.data ? "outbound" : "inbound"].push(event.data);
-    }
-  }
-  return [...snapshots.values()];
-}
-
-function labelOf(view, line) {
-  if (line === "both") return view;
-  const word = line === "in" ? "receives" : "sends";
-  return `${view} ${word}`;
-}
-
-function facts(session) {
-  const { platform, geo_ip: place } = session;
-  const known = [
-    viewOf(session),
-    platform?.browser?.name && `${platform.browser.name} ${platform.browser.version ?? ""}`.trim(),
-    platform?.os?.name,
-    place?.city ?? place?.country_code,
-    session.app_version && `app ${session.app_version}`,
-    viewOf(session) === "browser" ? session.webrtc_sdk && `SDK ${session.webrtc_sdk}` : null,
-    session.end_time === null ? "still there" : `stayed ${duration(session.duration)}`,
-  ];
-  return known.filter(Boolean).join(" · ");
-}
-
-function fill(select, options) {
-  const chosen = select.value;
-  const same = options.length === select.options.length && options.every(([value, label], at) =>
-    select.options[at].value === value && select.options[at].label === label);
-  if (same) return;
-  select.replaceChildren(...options.map(([value, label]) => h("option", { value }, label)));
-  if (options.some(([value]) => value === chosen)) select.value = chosen;
-}
-
-function legend() {
-  const kinds = [["error", "failure"], ["warning", "trouble"], ["state", "state"], ["media", "media"], ["said", "other"]];
-  return h("p", { class: "legend" }, ...kinds.map(([kind, label]) => h("span", {}, h("i", { class: "dot", "data-gravity": kind, "aria-hidden": "true" }), label)),
-    h("span", {}, h("i", { class: "span coming", "aria-hidden": "true" }), "connecting"), h("span", {}, h("i", { class: "span up", "aria-hidden": "true" }), "connected"));
 }

@@ -4,6 +4,7 @@ import { Rows, h, row, set, table, write } from "../dom.js";
 import { count, duration, exact } from "../format.js";
 import { back, emptiness, loading, title } from "../parts.js";
 import { Poller } from "../poller.js";
+import { fill } from "./events.js";
 import { searchBox } from "./search.js";
 import { iso, named } from "./words.js";
 
@@ -24,6 +25,8 @@ export class ConferencesView {
   #app;
   #issue;
   #days;
+  #issues = h("select", { "aria-label": "With the issue" });
+  #ended = new AbortController();
   #at = 0;
   #count = 0;
   #poller = null;
@@ -38,7 +41,7 @@ export class ConferencesView {
 
   constructor(context, app, issue = "") {
     this.#context = context;
-    this.#app = app;
+    this.#app = encodeURIComponent(app);
     this.#issue = issue;
     this.#empty.element.hidden = true;
     const from = h("input", { type: "date", "aria-label": "From" });
@@ -47,19 +50,41 @@ export class ConferencesView {
     for (const each of [from, to]) each.addEventListener("change", () => this.#turn(-this.#at));
     this.#newer.addEventListener("click", () => this.#turn(-PAGE));
     this.#older.addEventListener("click", () => this.#turn(PAGE));
+    this.#issues.addEventListener("change", () => {
+      location.hash = `#/calls/apps/${this.#app}/conferences${this.#issues.value === "" ? "" : `/${this.#issues.value}`}`;
+    });
+    this.#offer([]);
     const only = issue === "" ? "" : h("p", { class: "about" }, "With the issue ", h("code", {}, issue), " · ",
-      h("a", { href: `#/calls/apps/${app}/conferences` }, "show all"));
-    this.element = h("div", { class: "view" }, back(`#/calls/apps/${app}`, "Overview"),
-      h("div", { class: "heading" }, h("div", {}, this.#heading, only), h("div", { class: "tools" }, searchBox(context), from, to)),
+      h("a", { href: `#/calls/apps/${this.#app}/conferences` }, "show all"));
+    this.element = h("div", { class: "view" }, back(`#/calls/apps/${this.#app}`, "Overview"),
+      h("div", { class: "heading" }, h("div", {}, this.#heading, only), h("div", { class: "tools" }, searchBox(context), this.#issues, from, to)),
       this.#loading, this.#table.element, this.#empty.element,
       h("div", { class: "pages" }, this.#newer, this.#place, this.#older));
   }
 
   start() {
     this.#turn(0);
+    this.#askIssues();
+  }
+
+  /** Which there have been at all; without an answer there is no choice, and what polls says why. */
+  async #askIssues() {
+    try {
+      const { data } = await this.#context.client.get(`/analytics/v1/issues/summary?appId=${this.#app}`, this.#ended.signal);
+      this.#offer(data.map(({ code, title }) => [code, title]));
+    } catch {
+      // As said.
+    }
+  }
+
+  #offer(issues) {
+    const chosen = this.#issue === "" || issues.some(([code]) => code === this.#issue) ? [] : [[this.#issue, this.#issue]];
+    fill(this.#issues, [["", "With any or no issue"], ...chosen, ...issues]);
+    this.#issues.value = this.#issue;
   }
 
   stop() {
+    this.#ended.abort();
     this.#poller?.stop();
   }
 
@@ -67,7 +92,7 @@ export class ConferencesView {
     const { client, shell } = this.#context;
     this.#at = Math.max(0, this.#at + by);
     this.#poller?.stop();
-    const query = new URLSearchParams({ appId: this.#app, limit: PAGE, offset: this.#at, order: "-created_at" });
+    const query = new URLSearchParams({ appId: decodeURIComponent(this.#app), limit: PAGE, offset: this.#at, order: "-created_at" });
     if (this.#issue !== "") query.set("issue_code", this.#issue);
     if (this.#days.from.value !== "") query.set("created_at_gte", this.#days.from.value);
     if (this.#days.to.value !== "") query.set("created_at_lte", `${this.#days.to.value}T23:59:59.999999Z`);

@@ -53,7 +53,7 @@ export class AppView {
 
   constructor(context, id) {
     this.#context = context;
-    this.#id = id;
+    this.#id = encodeURIComponent(id);
     this.#range = context.keep("calls range", { days: 30 });
     const card = (name, element) => h("section", { class: "panel-like" }, h("h2", {}, name), element);
     const list = (name, key) => card(name, this.#lists[key].element);
@@ -67,10 +67,10 @@ export class AppView {
         list("Countries", "countries"), list("Cities", "cities")));
     this.element = h("div", { class: "view" }, back("#/calls", "Calls"),
       h("div", { class: "heading" }, this.#heading, h("div", { class: "tools" }, searchBox(context), this.#ranges())),
-      h("p", { class: "rest" }, h("a", { class: "button-like", href: `#/calls/apps/${id}/conferences` }, "All conferences")),
+      h("p", { class: "rest" }, h("a", { class: "button-like", href: `#/calls/apps/${this.#id}/conferences` }, "All conferences")),
       this.#loading, this.#body);
     const on = { answer: ({ data }) => this.#named(data), refusal: (error) => write(this.#heading, error.message), shell: context.shell };
-    this.#aboutPoller = new Poller((signal) => context.client.get(`/analytics/v1/apps/${id}`, signal), REFRESH_MS, on);
+    this.#aboutPoller = new Poller((signal) => context.client.get(`/analytics/v1/apps/${this.#id}`, signal), REFRESH_MS, on);
   }
 
   start() {

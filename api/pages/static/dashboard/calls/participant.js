@@ -6,7 +6,8 @@ import { back, emptiness, loading, title } from "../parts.js";
 import { Poller } from "../poller.js";
 import { conferenceRow } from "./conferences.js";
 import { ask } from "./forms.js";
-import { iso, named, precise } from "./words.js";
+import { devices, facts } from "./people.js";
+import { iso, named } from "./words.js";
 
 const REFRESH_MS = 30_000;
 const PAGE = 50;
@@ -24,18 +25,21 @@ export class ParticipantView {
   #gone = emptiness("There is no such person", "What is old is not kept for ever.");
   #table = table("Conferences", COLUMNS, { class: "listing conferences" });
   #rows = new Rows(this.#table.body, conferenceRow);
+  #sessions = h("ul", { class: "people" });
   #issues = h("ul", { class: "issues" });
+  #noSessions = h("p", { class: "hint" }, "None.");
   #none = h("p", { class: "hint" }, "None.");
   #body;
 
   constructor(context, id) {
     this.#context = context;
-    this.#id = id;
+    this.#id = encodeURIComponent(id); // of the address, which anybody may have written
     this.#gone.element.hidden = true;
     const erase = h("button", { type: "button", class: "quiet ends" }, "Erase what they told");
     erase.addEventListener("click", () => this.#erase());
     this.#body = h("div", { hidden: true },
       h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Conferences")), this.#table.element),
+      h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Sessions of the last 30 days")), this.#sessions, this.#noSessions),
       h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Issues")), this.#issues, this.#none));
     this.element = h("div", { class: "view" }, back("#/calls", "Calls"),
       h("div", { class: "heading" }, h("div", {}, this.#heading, this.#about), erase),
@@ -54,12 +58,13 @@ export class ParticipantView {
 
   async #ask(signal) {
     const { client } = this.#context;
-    const [person, conferences, issues] = await Promise.all([
+    const [person, conferences, issues, sessions] = await Promise.all([
       client.get(`/analytics/v1/participants/${this.#id}`, signal),
       client.get(`/analytics/v1/conferences?participantId=${this.#id}&order=-created_at&limit=${PAGE}`, signal),
       client.get(`/analytics/v1/issues?participantId=${this.#id}&order=-created_at&limit=${PAGE}`, signal),
+      client.get(`/analytics/v1/sessions?participantId=${this.#id}&order=-created_at&limit=${PAGE}`, signal),
     ]);
-    return { person: person.data, conferences: conferences.results, issues: issues.results };
+    return { person: person.data, conferences: conferences.results, issues: issues.results, sessions: sessions.results };
   }
 
   #left() {
@@ -68,16 +73,20 @@ export class ParticipantView {
     this.#gone.element.hidden = false;
   }
 
-  #paint({ person, conferences, issues }) {
+  #paint({ person, conferences, issues, sessions }) {
     const name = named(person.participant_name, person.participant_id);
     this.title = name;
     this.#context.shell.title(name);
     write(this.#heading, name);
     write(this.#about, `${person.participant_id} · first seen ${exact(iso(person.created_at))}`);
     this.#rows.update(conferences, (each) => each.id, () => this.#heading.focus());
+    this.#noSessions.hidden = sessions.length > 0;
+    this.#sessions.replaceChildren(...sessions.map((session) => h("li", {},
+      h("a", { href: `#/calls/conferences/${session.conference}` }, exact(iso(session.created_at))),
+      ...[facts(session), devices(session)].filter((text) => text !== "").map((text) => h("p", { class: "hint" }, text)))));
     this.#none.hidden = issues.length > 0;
     this.#issues.replaceChildren(...issues.map((issue) => h("li", { "data-type": issue.type },
-      h("a", { href: `#/calls/conferences/${issue.conference}` }, issue.title), h("span", {}, ` · ${precise(issue.created_at)}`),
+      h("a", { href: `#/calls/conferences/${issue.conference}` }, issue.title), h("span", {}, ` · ${exact(iso(issue.created_at))}`),
       h("p", { class: "hint" }, issue.explanation))));
     this.#loading.hidden = true;
     this.#body.hidden = false;

@@ -1,5 +1,6 @@
 // Every record as it is (contract analytics, section 9): by kind and app, newest first; one that is chosen is shown whole.
 
+import { Unwelcome } from "../client.js";
 import { h, write } from "../dom.js";
 import { count } from "../format.js";
 import { back, loading, title } from "../parts.js";
@@ -22,6 +23,7 @@ export class RecordsView {
   #context;
   #chosen;
   #at = 0;
+  #asked = 0; // answers of an earlier choice come too late
   #kinds = h("select", { "aria-label": "Kind of record" }, ...Object.keys(COLUMNS).map((kind) => h("option", { value: kind }, kind)));
   #apps = h("select", { "aria-label": "App" });
   #loading = loading("Loading the records");
@@ -71,10 +73,11 @@ export class RecordsView {
 
   async #load() {
     const { kind, app } = this.#chosen;
+    const mine = ++this.#asked;
     const isWhole = kind === "organizations" || kind === "apps";
     const query = new URLSearchParams({ appId: app, limit: PAGE, offset: this.#at, order: "-created_at" });
     const found = isWhole ? await this.#ask(kind) : app === "" ? { results: [], count: 0 } : await this.#ask(`${kind}?${query}`);
-    if (found === null || kind !== this.#chosen.kind) return;
+    if (found === null || mine !== this.#asked) return;
     const [rows, all] = isWhole ? [found.data, found.data.length] : [found.results, found.count];
     this.#loading.hidden = true;
     this.#head.replaceChildren(...COLUMNS[kind].map((name) => h("th", { scope: "col" }, name)));
@@ -98,7 +101,9 @@ export class RecordsView {
       shell.fresh();
       return answer;
     } catch (error) {
-      if (!this.#ended.signal.aborted) shell.away(error.message);
+      if (this.#ended.signal.aborted) return null;
+      if (error instanceof Unwelcome) shell.unwelcome();
+      else shell.away(`The records cannot be shown: ${error.message}.`);
       return null;
     }
   }
