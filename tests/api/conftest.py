@@ -61,11 +61,11 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
             with request.getfixturevalue("cluster").database() as url:
                 yield url
         case url:
-            _empty(url)
+            empty(url)
             yield url
 
 
-def _empty(url: str) -> None:
+def empty(url: str) -> None:
     """A server keeps what the last test wrote."""
     engine = sa.create_engine(url)
     with engine.begin() as connection:
