@@ -137,6 +137,9 @@ SEARCHED_RECORDS: Final = 20_000
 SUMMARY_SNAPSHOTS: Final = 100_000
 """Statistics in the graphs of one conference; later ones are left out."""
 
+SUMMARIES_WAITING: Final = 1000
+"""Conferences that have ended and wait for their graphs; further ones are found in the store when these are done."""
+
 OVERVIEWS_KEPT: Final = 1000
 """Answers on the calls of an app that are given again within `summary_cache_s`; of more, all are counted anew."""
 

@@ -1,5 +1,5 @@
-"""Everything below /analytics/v1: paths, methods, CORS, and the shapes of answers and errors (contract analytics, sections 1
-and 2). Beside quart, since reports come by the thousand.
+"""What all paths below /analytics/v1 have in common: CORS, rates, bodies, the shapes of answers and errors (contract analytics,
+sections 1 and 2). Beside quart, since reports come by the thousand. Which paths there are is routes.py's.
 
 Private handlers are called only for who may ask.
 """

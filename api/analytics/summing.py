@@ -1,8 +1,8 @@
 """Sums up conferences that have ended (contract analytics, section 7): their graphs, and the issues of what was heard.
 
 One after the other, a page of events at a time, so that memory stays small however long a conference was. What it finds goes
-the way of all reports, through the one writer. Which conferences wait is no queue that could run over: the store knows them,
-and after a restart they are asked for again.
+the way of all reports, through the one writer. What waits has a bound, and nothing is lost beyond it: the store knows which
+conferences have no graphs of their end, and is asked when nothing waits here.
 """
 
 import zlib
@@ -18,7 +18,7 @@ from api.analytics.graphs import Scores, snapshots
 from api.analytics.ledger import Found
 from api.analytics.words import json_bytes
 from api.analytics.writer import Overloaded, Writer
-from api.limits import SUMMARY_SNAPSHOTS
+from api.limits import SUMMARIES_WAITING, SUMMARY_SNAPSHOTS
 from api.store import Store, call_graphs
 from api.store.call_graphs import Record
 from signalling.rooms import utc_now
@@ -36,28 +36,41 @@ class Summing:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: dict[str, None] = {}
+        """Ids, in the order of their ends."""
+        self._missed = True
+        """There may be others, which the store knows: those of before the start, what did not fit, what failed."""
         self._something_waits = trio.Event()
 
     def ended(self, conference: str) -> None:
+        if len(self._waiting) >= SUMMARIES_WAITING:
+            self._missed = True
+            return
         self._waiting[conference] = None
         self._something_waits.set()
 
     async def run(self, writer: Writer, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
-        for id in await self._store.read(call_graphs.unfinished):
-            self.ended(id)
         while True:
-            if not self._waiting:
+            try:
+                await self._sum_up(writer, await self._next())
+            except Exception as error:  # noqa: BLE001  # whatever a driver raises, the others are summed up
+                log.error("a conference could not be summed up; it is tried again", error=str(error))
+                self._missed = True
+                await trio.sleep(AGAIN_S)
+
+    async def _next(self) -> str:
+        while not self._waiting:
+            if self._missed:
+                self._missed = False
+                for id in await self._store.read(partial(call_graphs.unfinished, at_most=SUMMARIES_WAITING)):
+                    self.ended(id)
+                self._missed |= len(self._waiting) >= SUMMARIES_WAITING
+            else:
                 self._something_waits = trio.Event()
                 await self._something_waits.wait()
-            id = next(iter(self._waiting))
-            del self._waiting[id]
-            try:
-                await self._sum_up(writer, id)
-            except Exception as error:  # noqa: BLE001  # whatever a driver raises, the others are summed up
-                log.error("a conference could not be summed up; it is tried again", conference=id, error=str(error))
-                await trio.sleep(AGAIN_S)
-                self.ended(id)
+        id = next(iter(self._waiting))
+        del self._waiting[id]
+        return id
 
     async def _sum_up(self, writer: Writer, id: str) -> None:
         course = await self._store.read(partial(call_graphs.course, id=id))
@@ -80,8 +93,8 @@ class Summing:
         try:
             await writer.do(lambda ledger, db: ledger.sum_up(db, found, utc_now()), len(found.data))
         except Overloaded:  # reports go first
+            self._missed = True
             await trio.sleep(AGAIN_S)
-            self.ended(id)
 
 
 @attrs.define

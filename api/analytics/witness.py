@@ -131,7 +131,7 @@ class Witness:
                 try:
                     self._take_heard()
                     self._look_if_due(snapshot)
-                except Exception:
+                except Exception:  # whatever it is, rooms go on
                     log.exception("what goes on in rooms could not be seen")
                 await self._tell()
         finally:

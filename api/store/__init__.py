@@ -1,7 +1,7 @@
-"""What must survive: rooms, users, keys, licences, usage. `Database` is synchronous; `Store` is its face for trio.
+"""What must survive: rooms, users, keys, licences, usage, calls. `Database` is synchronous; `Store` is its face for trio.
 
-Each of `rooms`, `users`, `keys`, `admins`, `licences`, `licence_rooms`, `sessions` is a handful of functions on a connection;
-callers hand them to `read` or `write`.
+Each of `rooms`, `users`, `keys`, `admins`, `licences`, `licence_rooms`, `sessions`, `apps`, `calls` and what begins with `call_` is a
+handful of functions on a connection; callers hand them to `read` or `write`.
 """
 
 from collections.abc import Callable

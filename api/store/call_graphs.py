@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
+from api.store.call_lists import later_than
 from api.store.tables import (
     apps,
     call_events,
@@ -56,7 +57,7 @@ def summary(connection: sa.Connection, conference: int) -> Summary | None:
     return None if row is None else Summary(row.end_time, bytes(row.data))
 
 
-def unfinished(connection: sa.Connection) -> list[str]:
+def unfinished(connection: sa.Connection, at_most: int) -> list[str]:
     """Ids of conferences that are over and whose graphs are not those of their end, oldest first."""
     is_other = summaries.c.end_time.is_(None) | (summaries.c.end_time != conferences.c.end_time)
     query = (
@@ -65,6 +66,7 @@ def unfinished(connection: sa.Connection) -> list[str]:
         .outerjoin(summaries, summaries.c.conference == conferences.c.number)
         .where(~conferences.c.ongoing, conferences.c.end_time.is_not(None), apps.c.active, is_other)
         .order_by(conferences.c.number)
+        .limit(at_most)
     )
     return list(connection.execute(query).scalars())
 
@@ -76,9 +78,7 @@ def stats_after(
     events = call_events.c
     where = [events.conference == conference, events.category == "stats"]
     if after is not None:
-        at, number = after
-        # The first condition is what lets databases begin there.
-        where += [events.created_at >= at, (events.created_at > at) | (events.number > number)]
+        where += later_than(after)
     query = (
         sa.select(
             events.number,

@@ -198,12 +198,17 @@ def events_after(
     """The next of a conference, oldest first, after the one of that time and number; for who reads all of them."""
     where = [call_events.c.conference == _number_of(conferences, conference)]
     if after is not None:
-        at, number = after
-        created = call_events.c.created_at
-        # The first condition is what lets databases begin there.
-        where += [created >= at, (created > at) | (call_events.c.number > number)]
+        where += later_than(after)
     query = _EVENTS.where(*where).order_by(call_events.c.created_at, call_events.c.number).limit(most)
     return _rows(connection, query)
+
+
+def later_than(after: tuple[datetime, int]) -> list[Condition]:
+    """Events after the one of that time and number, in the order of both."""
+    at, number = after
+    created = call_events.c.created_at
+    # The first condition is what lets databases begin there.
+    return [created >= at, (created > at) | (call_events.c.number > number)]
 
 
 # --- single records ---

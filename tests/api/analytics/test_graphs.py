@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from api.store import tables
+from api.store import call_graphs, tables
 from tests.api.analytics.calls import Client, app, issues, rows
 from tests.api.analytics.conftest import Api
 
@@ -210,3 +210,36 @@ async def test_who_heard_badly_for_half_a_minute(
     (session,) = await api.data("GET", f"/sessions?conferenceId={conference}")
     assert len(session["issues"]) == len(listed)
     assert issues(api) == [each["code"] for each in listed]
+
+
+async def test_more_conferences_end_than_may_wait(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.analytics.summing.SUMMARIES_WAITING", 2)
+    made = await app(api)
+    for number in range(7):
+        person = await Client(api, made["api_key"], "anna", f"standup {number}").comes()
+        await person.connects()
+    async with trio.open_nursery() as nursery:
+        for each in await api.data("GET", f"/conferences?appId={made['id']}"):
+            stop = {"apiKey": made["api_key"], "conferenceId": each["conference_id"]}
+            nursery.start_soon(api.ask, "POST", "/services/stop-conference", stop)
+    for each in await api.data("GET", f"/conferences?appId={made['id']}"):
+        assert await graphs(api, each["id"]) == []
+    assert len(rows(api, tables.summaries)) == 7
+
+
+async def test_what_could_not_be_summed_up_is_tried_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.analytics.summing.AGAIN_S", 0.01)
+    failures = iter([True, True])
+    read = call_graphs.stats_after
+
+    def fails(*given: Any, **named: Any) -> Any:
+        if next(failures, False):
+            raise OSError("the disk is gone")
+        return read(*given, **named)
+
+    monkeypatch.setattr(call_graphs, "stats_after", fails)
+    anna, connection, conference = await call(api)
+    await anna.tell("/stats", connectionId=connection["connectionId"], data=stats())
+    await anna.tell("/events/browser", eventName="endCall")
+    assert len(await graphs(api, conference)) == 1
+    assert next(failures, None) is None
