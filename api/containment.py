@@ -8,7 +8,8 @@ holds its task, and the shutdown, for ever; it never looks at pongs; and it infl
 - SafeTCPServer: an Exception of a connection is counted, logged and closes it; a write has a deadline. There are so
   many connections in all and from one address, and no more.
 - OnlyHTTP1: an upgrade to HTTP/2 is ignored, as RFC 9110 7.8 allows; that protocol's task outlives an early end. An answer
-  is one write, not up to six. What is left of a request that was answered early is leftovers.py's.
+  is one write, not up to six. Requests that come by the thousand pass by h11 (shortcut.py). What is left of a request that
+  was answered early is leftovers.py's.
 - RoomWebSocket: early bytes wait for the upgrade's answer; oversized and binary frames close (1009, 1003); a peer that
   leaves two pings unanswered is cut; no compression. Once it is accepted, its handler speaks to it directly
   (`own_websocket`): a notification in a large room is hundreds of messages, and each layer that they do not pass counts.
@@ -54,6 +55,7 @@ from api.limits import (
     UNREAD_MESSAGES,
     WRITE_STALL_S,
 )
+from api.shortcut import Exchange, Whole, recognised
 from signalling.door import source_of
 from signalling.limits import MAX_FRAME_BYTES
 
@@ -210,14 +212,21 @@ class SafeTCPServer(hypercorn.trio.tcp_server.TCPServer):
         return self.stream if isinstance(self.stream, trio.SocketStream) else self.stream.transport_stream
 
     async def _read_data(self) -> None:
-        """Being idle is a deadline of the reading; hypercorn's task for it costs each request a tenth of its time."""
+        """Being idle is a deadline of the reading; hypercorn's task for it costs each request a tenth of its time, and its
+        deadline for each read, which nobody sets, some more."""
         await self.idle_task.stop()
         self._task_group.spawn(self._end_idleness_with_server)
         self._be_idle(True)
         with self._reading:
-            await super()._read_data()
-        if self._reading.cancelled_caught:
-            await self.protocol.handle(Closed())
+            ended = False
+            while not ended:
+                try:
+                    data = bytes(await self.stream.receive_some(MAX_REQUEST_READ))
+                except (trio.ClosedResourceError, trio.BrokenResourceError):
+                    break
+                await self.protocol.handle(RawData(data))
+                ended = not data
+        await self.protocol.handle(Closed())
         self._waiting_for_end.cancel()
 
     def became(self, websocket: "RoomWebSocket") -> None:
@@ -292,6 +301,42 @@ class OnlyHTTP1(hypercorn.protocol.h11.H11Protocol):
 
     _head = b""
     """Of an answer, which its body, or its end, follows."""
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        request = recognised(event.data) if isinstance(event, RawData) and self._is_quiet() else None
+        if request is None:
+            await super().handle(event)
+        else:
+            await self._exchange(request)
+
+    def _is_quiet(self) -> bool:
+        """No request is under way, nor a part of one."""
+        connection = self.connection
+        return (
+            self.stream is None
+            and isinstance(connection, h11.Connection)
+            and connection.their_state is h11.IDLE
+            and not connection.trailing_data[0]
+        )
+
+    async def _exchange(self, request: Whole) -> None:
+        await self.send(Updated(idle=False))
+        self.keep_alive_requests += 1
+        is_last = self.keep_alive_requests >= self.config.keep_alive_max_requests or self.context.terminated.is_set()
+        exchange = Exchange(request.body, is_last, self._write)
+        scope = request.scope(
+            scheme="https" if self.ssl else "http",
+            root_path=self.config.root_path,
+            client=self.client,
+            server=self.server,
+            state=self.connection_state.copy(),
+        )
+        app: Any = self.app
+        await app(scope, exchange.receive, exchange.send, trio.to_thread.run_sync, trio.from_thread.run)
+        await self.send(Closed() if exchange.is_last or self.context.terminated.is_set() else Updated(idle=True))
+
+    async def _write(self, data: bytes) -> None:
+        await self.send(RawData(data=data))
 
     async def _check_protocol(self, event: object) -> None:
         pass
@@ -470,6 +515,7 @@ def install(counts: Connections) -> None:
     for base, name in (
         (hypercorn.trio.tcp_server.TCPServer, "protocol_send"),
         (hypercorn.trio.tcp_server.TCPServer, "_read_data"),
+        (hypercorn.protocol.h11.H11Protocol, "handle"),
         (hypercorn.protocol.h11.H11Protocol, "_check_protocol"),
         (hypercorn.protocol.h11.H11Protocol, "_send_h11_event"),
         (hypercorn.protocol.h11.H11Protocol, "_maybe_recycle"),

@@ -80,6 +80,9 @@ GRACE_S = 1.0
 BACKLOG = 1024
 # New objects between two looks for garbage; Python's 700 are less than one notification to a large room makes.
 GARBAGE_AFTER = 10_000
+# How long the thread that serves waits for the interpreter when another, such as the store's, has it. With Python's 5 ms a
+# request can wait as long at each of its system calls.
+INTERPRETER_WAIT_S = 0.001
 
 
 class StartError(Exception):
@@ -118,6 +121,7 @@ def _be_ready(ready: Ready) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 10, 10)
+    sys.setswitchinterval(INTERPRETER_WAIT_S)
     _print_ready(ready)
 
 

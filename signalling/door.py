@@ -7,6 +7,7 @@ That costs nobody anything: passwords are verified one at a time in any case.
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import TypeVar
 
 import trio
@@ -17,8 +18,11 @@ from signalling.room.errors import TooMany
 T = TypeVar("T")
 
 IPV6_SITE_BITS = 64
+# Whoever asks, asks again, and an address takes longer to read than all else that is asked about it.
+SOURCES_REMEMBERED = 4096
 
 
+@lru_cache(SOURCES_REMEMBERED)
 def source_of(remote: str) -> str:
     """What of a client's address stands for one client: IPv6 hands out whole /64 networks (RFC 6177), IPv4 addresses."""
     try:

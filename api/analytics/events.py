@@ -9,7 +9,7 @@ stored as it came and has no effect.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -24,21 +24,9 @@ BATCH_EVENTS: Final = 1000
 
 ADD_CONNECTION: Final = "addConnection"
 
-_CANDIDATE: Final = (
-    "address",
-    "candidate",
-    "component",
-    "foundation",
-    "port",
-    "priority",
-    "protocol",
-    "relatedAddress",
-    "relatedPort",
-    "sdpMLineIndex",
-    "sdpMid",
-    "tcpType",
-    "type",
-    "usernameFragment",
+_CANDIDATE: Final = frozenset(
+    "address candidate component foundation port priority protocol relatedAddress relatedPort sdpMLineIndex sdpMid "
+    "tcpType type usernameFragment".split()
 )
 _CONNECTION_STATES: Final = frozenset({"new", "connecting", "connected", "disconnected", "failed", "closed"})
 _ICE_STATES: Final = frozenset({"new", "checking", "connected", "completed", "failed", "disconnected", "closed"})
@@ -64,9 +52,8 @@ class Peer:
     is_connected: bool
 
 
-@attrs.frozen
-class Event:
-    """One that may be applied. Which category it has, its route says."""
+class Event(NamedTuple):
+    """One that may be applied. Which category it has, its route says. A tuple, as they come by the thousand."""
 
     type: str
     at: datetime
@@ -80,7 +67,10 @@ class Event:
 
 def read_event(body: Body, now: datetime, *, needs_peer: bool) -> Event:
     """`needs_peer`: as on `/connection`. Raises Fault, in the contract's order: types, missing, data, connection, peer."""
-    return _read(body, moment(body, now), needs_peer=needs_peer)
+    at, name, peer = moment(body, now), text(body, "eventName"), text(body, "peerId")
+    if not name or (needs_peer and not peer):
+        raise Fault("missing_parameters")
+    return _read(body, at, name, peer)
 
 
 def read_batch(body: Body, now: datetime) -> list[Event]:
@@ -96,8 +86,9 @@ def read_batch(body: Body, now: datetime) -> list[Event]:
         if not isinstance(each, dict):
             raise Fault("invalid_parameters")
         at = moment(each, sent, "timeDelta")
-        if text(each, "eventName") and text(each, "peerId"):
-            found.append(_read(each, at, needs_peer=True))
+        name, peer = text(each, "eventName"), text(each, "peerId")
+        if name and peer:
+            found.append(_read(each, at, name, peer))
     return found
 
 
@@ -125,10 +116,7 @@ def kind_of(event: Event) -> Kind | None:
     return None
 
 
-def _read(body: Body, at: datetime, *, needs_peer: bool) -> Event:
-    name, peer = text(body, "eventName"), text(body, "peerId")
-    if not name or (needs_peer and not peer):
-        raise Fault("missing_parameters")
+def _read(body: Body, at: datetime, name: str, peer: str | None) -> Event:
     type = name[:TYPE_CHARS]
     if type == ADD_CONNECTION and peer:
         return Event(type, at, body.get("data"), new_peer=_new_peer(body, peer))
@@ -158,7 +146,7 @@ def _data(type: str, body: Body) -> Any:
         raise Fault("invalid_parameters")
     match type, data:
         case ("onicecandidate", dict()):
-            return {name: data[name] for name in _CANDIDATE if data.get(name) is not None}
+            return {name: value for name, value in data.items() if value is not None and name in _CANDIDATE}
         case ("tabFocus", None) if isinstance(body.get("focus"), bool):
             return {"focus": body["focus"]}
         case ("mediaDeviceChange", None) if isinstance(body.get("devices"), list):

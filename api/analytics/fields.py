@@ -64,7 +64,11 @@ def storable(value: str) -> str:
 
 def moment(body: Body, now: datetime, *names: str) -> datetime:
     """`now` less what the first of `names` (else `delta`) that is there says, in milliseconds."""
-    given = next((body[name] for name in (*names, "delta") if name in body), 0)
+    given = 0
+    for name in (*names, "delta"):
+        if name in body:
+            given = body[name]
+            break
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
         raise Fault("invalid_parameters")
     try:

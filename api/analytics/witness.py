@@ -312,7 +312,7 @@ def _tell_of_line(
     stay: _Stay, line: _Line, category: str, event: Callable[[str], Event], ledger: Ledger, db: sa.Connection
 ) -> None:
     if line.id:
-        ledger.event(db, stay.session, category, attrs.evolve(event(line.id), peer=line.peer))
+        ledger.event(db, stay.session, category, event(line.id)._replace(peer=line.peer))
 
 
 def _stats(stay: _Stay, line: _Line, stream: Stream, now: datetime, ledger: Ledger, db: sa.Connection) -> None:

@@ -10,6 +10,7 @@ import attrs
 import sqlalchemy as sa
 
 from api.store.tables import (
+    Moment,
     apps,
     call_events,
     call_sessions,
@@ -175,6 +176,7 @@ def _add_rows(
         changes = ", ".join(f"{name} = excluded.{name}" for name in replaced)
         then = f" ON CONFLICT ({key}) DO " + (f"UPDATE SET {changes}" if replaced else "NOTHING")
     is_sqlite = connection.dialect.name == "sqlite"
+    moments = [number for number, column in enumerate(table.c) if isinstance(column.type, Moment)]
     place = "(" + ", ".join(["?" if is_sqlite else "%s"] * len(names)) + ")"
     start = 0
     while start < len(rows):
@@ -182,7 +184,10 @@ def _add_rows(
         size = 1 << min(MOST_AT_ONCE, (len(rows) - start).bit_length() - 1)
         values = list(itertools.chain.from_iterable(rows[start : start + size]))
         if is_sqlite:
-            values = [_as_stored(value) if value.__class__ is datetime else value for value in values]
+            for column in moments:
+                for at in range(column, len(values), len(names)):
+                    if values[at] is not None:
+                        values[at] = _as_stored(values[at])
         statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([place] * size)}{then}"
         connection.exec_driver_sql(statement, tuple(values))
         start += size

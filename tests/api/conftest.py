@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
@@ -27,6 +28,7 @@ from api.keyring import Keyring
 from api.passwords import hashed
 from api.server import Ready, serve
 from api.store import Database, admins, keys, users
+from api.store.database import SQLITE_FILE
 from api.viewers import BEARER_KEYS
 from signalling.settings import RoomApiSettings
 from tests.api import postgresql
@@ -51,9 +53,33 @@ def cluster() -> Iterator[postgresql.Cluster]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def postgresql_at_head(cluster: postgresql.Cluster) -> Iterator[str]:
+    """The name of a database that has its tables."""
+    with cluster.database() as url:
+        Database(Path(), url).close()
+        yield url.partition("?")[0].rpartition("/")[2]
+
+
 @pytest.fixture(params=DATABASES, ids=lambda database: database.partition(":")[0])
-def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """[store] url of an empty database, of each kind in turn."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """[store] url of a database with nothing in its tables, of each kind in turn; for a server on `tmp_path`."""
+    match request.param:
+        case "sqlite":
+            have_tables(tmp_path)
+            yield ""
+        case "postgresql":
+            head = request.getfixturevalue("postgresql_at_head")
+            with request.getfixturevalue("cluster").database(head) as url:
+                yield url
+        case url:
+            empty(url)
+            yield url
+
+
+@pytest.fixture(params=DATABASES, ids=lambda database: database.partition(":")[0])
+def empty_store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same of one without tables."""
     match request.param:
         case "sqlite":
             yield ""
@@ -63,6 +89,19 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
         case url:
             empty(url)
             yield url
+
+
+def have_tables(directory: Path) -> None:
+    """What the first start makes, copied: to make it takes longer than most of what is tested."""
+    if not (directory / SQLITE_FILE).exists():
+        (directory / SQLITE_FILE).write_bytes(_sqlite_at_head())
+
+
+@cache
+def _sqlite_at_head() -> bytes:
+    with TemporaryDirectory() as directory:
+        Database(Path(directory)).close()
+        return (Path(directory) / SQLITE_FILE).read_bytes()
 
 
 def empty(url: str) -> None:
@@ -78,6 +117,8 @@ def empty(url: str) -> None:
 def make_key(directory: Path, url: str = "") -> str:
     """A bearer key, as `atrium key add` makes them."""
     key = secrets.token_urlsafe(32)
+    if not url:
+        have_tables(directory)
     database = Database(directory, url)
     database.write(partial(keys.add, name="test", key_mac=Keyring.open(directory).mac(BEARER_KEYS, key)))
     database.close()
@@ -86,6 +127,7 @@ def make_key(directory: Path, url: str = "") -> str:
 
 def make_admin(directory: Path) -> None:
     """The dashboard's password, as `atrium admin password` sets it; else the server would take its time to make one."""
+    have_tables(directory)
     database = Database(directory)
     database.write(partial(admins.set_password, name=ADMIN, password_hash=_admin_hash()))
     database.close()
@@ -98,6 +140,7 @@ def _admin_hash() -> str:
 
 def make_user(directory: Path, username: str, password: str = "p") -> str:
     """A user, as `atrium user add` makes them; the id."""
+    have_tables(directory)
     database = Database(directory)
     add = partial(users.add, username=username, password_hash=hashed(password), sip_realm="r", sip_digests=b"")
     user = database.write(add)

@@ -48,8 +48,8 @@ FIRST: dict[str, dict[str, Any]] = {
 }
 
 
-def made_at(revision: str, tmp_path: Path, store_url: str) -> None:
-    engine = sa.create_engine(store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
+def made_at(revision: str, tmp_path: Path, empty_store_url: str) -> None:
+    engine = sa.create_engine(empty_store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
     with engine.begin() as connection:
         migrate(connection, revision)
         found = sa.MetaData()
@@ -57,7 +57,7 @@ def made_at(revision: str, tmp_path: Path, store_url: str) -> None:
         assert set(found.tables) == {*FIRST, "alembic_version"}
         for table, row in FIRST.items():
             moments = {key: value.replace(tzinfo=None) for key, value in row.items() if isinstance(value, datetime)}
-            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not store_url else {})))
+            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not empty_store_url else {})))
     engine.dispose()
 
 
@@ -66,10 +66,10 @@ def differences(connection: sa.Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
 
-def test_what_the_first_revision_held_is_there_and_today_has_its_tables(tmp_path: Path, store_url: str) -> None:
-    made_at("0001", tmp_path, store_url)
+def test_what_the_first_revision_held_is_there_and_today_has_its_tables(tmp_path: Path, empty_store_url: str) -> None:
+    made_at("0001", tmp_path, empty_store_url)
     for _ in range(2):
-        database = Database(tmp_path, store_url)
+        database = Database(tmp_path, empty_store_url)
         assert database.read(differences) == []
         room = database.read(partial(rooms.by_uuid, room=ROOM))
         assert room is not None
@@ -83,17 +83,17 @@ def test_what_the_first_revision_held_is_there_and_today_has_its_tables(tmp_path
         database.close()
 
 
-def test_what_was_revoked_stays_so_when_rooms_of_licences_come(tmp_path: Path, store_url: str) -> None:
-    made_at("0001", tmp_path, store_url)
+def test_what_was_revoked_stays_so_when_rooms_of_licences_come(tmp_path: Path, empty_store_url: str) -> None:
+    made_at("0001", tmp_path, empty_store_url)
     revoked = {"room": ROOM, "call_id": "c", "revoked_at": 1.1, "until": 2.2, "uninvited": True}
-    engine = sa.create_engine(store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
+    engine = sa.create_engine(empty_store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
     with engine.begin() as connection:
         migrate(connection, "0002")
         found = sa.MetaData()
         found.reflect(connection)
         connection.execute(sa.insert(found.tables["revocations"]).values(revoked))
     engine.dispose()
-    database = Database(tmp_path, store_url)
+    database = Database(tmp_path, empty_store_url)
     assert database.read(revocations.all_revocations) == [Revocation(**revoked)]
     assert database.read(differences) == []
     assert database.write(partial(rooms.remove, room=ROOM))
@@ -101,7 +101,7 @@ def test_what_was_revoked_stays_so_when_rooms_of_licences_come(tmp_path: Path, s
     database.close()
 
 
-def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, store_url: str) -> None:
+def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, empty_store_url: str) -> None:
     licence = {
         "domain": "trial",
         "cp_code": "c1",
@@ -111,8 +111,8 @@ def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, store_u
         "created_at": AT,
     }
     session = SessionRecord(7, 1, "ses_x", ROOM, "x", AT, AT, running=False, visits=2)
-    made_at("0001", tmp_path, store_url)
-    engine = sa.create_engine(store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
+    made_at("0001", tmp_path, empty_store_url)
+    engine = sa.create_engine(empty_store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
     with engine.begin() as connection:
         migrate(connection, "0004")
         # As the fourth revision had them.
@@ -120,9 +120,9 @@ def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, store_u
         found.reflect(connection)
         for table, row in (("licences", licence), ("sessions", attrs.asdict(session))):
             moments = {key: value.replace(tzinfo=None) for key, value in row.items() if isinstance(value, datetime)}
-            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not store_url else {})))
+            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not empty_store_url else {})))
     engine.dispose()
-    database = Database(tmp_path, store_url)
+    database = Database(tmp_path, empty_store_url)
     assert database.read(differences) == []
     assert database.read(partial(sessions.began_within, licence=1, start=AT, end=None, at_most=9)) == [session]
     assert database.read(partial(admins.password_hash, name="admin")) is None
@@ -131,15 +131,15 @@ def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, store_u
     database.close()
 
 
-def test_an_empty_database_gets_the_tables_as_declared(tmp_path: Path, store_url: str) -> None:
-    database = Database(tmp_path, store_url)
+def test_an_empty_database_gets_the_tables_as_declared(tmp_path: Path, empty_store_url: str) -> None:
+    database = Database(tmp_path, empty_store_url)
     assert database.read(differences) == []
     database.close()
 
 
-def test_a_database_of_the_first_revision_works_on(tmp_path: Path, store_url: str) -> None:
-    made_at("0001", tmp_path, store_url)
-    database = Database(tmp_path, store_url)
+def test_a_database_of_the_first_revision_works_on(tmp_path: Path, empty_store_url: str) -> None:
+    made_at("0001", tmp_path, empty_store_url)
+    database = Database(tmp_path, empty_store_url)
     revoked = Revocation(ROOM, "c", 1.0, 2.0, uninvited=False)
     database.write(partial(revocations.keep, news=[revoked], now=0.0))
     assert database.read(revocations.all_revocations) == [revoked]

@@ -195,11 +195,11 @@ async def test_a_first_opening_waits_for_a_lock_that_it_cannot_queue_for(tmp_pat
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-async def test_two_first_openings_at_once_make_one_database(tmp_path: Path, store_url: str) -> None:
+async def test_two_first_openings_at_once_make_one_database(tmp_path: Path, empty_store_url: str) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(2):
-            nursery.start_soon(trio.to_thread.run_sync, lambda: Database(tmp_path, store_url).close())
-    database = Database(tmp_path, store_url)
+            nursery.start_soon(trio.to_thread.run_sync, lambda: Database(tmp_path, empty_store_url).close())
+    database = Database(tmp_path, empty_store_url)
     assert database.read(rooms.all_rooms) == []
     database.close()
 

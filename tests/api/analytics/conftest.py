@@ -1,7 +1,6 @@
 """The analytics API alone: its routes on a store, asked over ASGI."""
 
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,43 +23,10 @@ from api.keyring import Keyring
 from api.passwords import PasswordChecks
 from api.places import Places
 from api.store import Database, Store
-from api.store.database import SQLITE_FILE
-from tests.api.conftest import DATABASES, empty, make_key
-from tests.api.postgresql import Cluster
+from tests.api.conftest import make_key
 
 PLACES = Places()
 ROOT = "http://rooms.example/analytics/v1"
-
-
-@pytest.fixture(scope="session")
-def sqlite_at_head(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("head")
-    Database(directory).close()
-    return directory / SQLITE_FILE
-
-
-@pytest.fixture(scope="session")
-def postgresql_at_head(cluster: Cluster) -> Iterator[str]:
-    """The name of a database."""
-    with cluster.database() as url:
-        Database(Path(), url).close()
-        yield url.partition("?")[0].rpartition("/")[2]
-
-
-@pytest.fixture(params=DATABASES, ids=lambda database: database.partition(":")[0])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """As elsewhere, but the tables are there already: to make them takes longer than most of what is tested here."""
-    match request.param:
-        case "sqlite":
-            shutil.copy(request.getfixturevalue("sqlite_at_head"), tmp_path / SQLITE_FILE)
-            yield ""
-        case "postgresql":
-            head = request.getfixturevalue("postgresql_at_head")
-            with request.getfixturevalue("cluster").database(head) as url:
-                yield url
-        case url:
-            empty(url)
-            yield url
 
 
 @attrs.define
