@@ -12,6 +12,9 @@ TESTABLE := $(VENV)/testable
 # What the extensions and the list of dependencies are made of. All else is Python and is read where it lies.
 SOURCES := setup.py setup.cfg pyproject.toml $(wildcard native/*.pyx native/*.pxd benches/*.pyx benches/*.pxd)
 
+# The tests start the server a hundred times; without bytecode each takes a second more.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run build test test-quick bench lint clean
 
 run: $(BUILT)
@@ -22,10 +25,11 @@ build: $(BUILT)
 test: $(TESTABLE)
 	@.ci/need $(PYTHON) browser
 	@.ci/need $(PYTHON) database
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/e2e -n 2 --dist worksteal
+	$(BIN)/python -m pytest tests/browser tests/e2e
 
 test-quick: $(TESTABLE)
-	ATRIUM_TEST_QUICK=1 $(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/e2e -n 2 --dist worksteal $(ARGS)
+	ATRIUM_TEST_QUICK=1 $(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/e2e -n 4 --dist worksteal $(ARGS)
 
 bench: $(TESTABLE)
 	$(BIN)/python -m benches.forward $(ARGS)

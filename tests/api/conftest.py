@@ -41,10 +41,12 @@ POSTGRESQL = "postgresql"
 # Each database that the storage is tried on, besides others that are there already, as URLs.
 DATABASES = [SQLITE, POSTGRESQL, *os.environ.get("ATRIUM_TEST_STORE_URLS", "").split()]
 
+QUICK = "ATRIUM_TEST_QUICK" in os.environ
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[postgresql.Cluster]:
-    if "ATRIUM_TEST_QUICK" in os.environ:
+    if QUICK:
         pytest.skip("make test-quick starts no database server; make test does")
     bin = postgresql.programs()
     if bin is None:
@@ -162,10 +164,12 @@ class Server:
         return host, int(port)
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, trust_env=False)
+        return httpx.AsyncClient(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, trust_env=False, verify=False
+        )
 
     def anonymous(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, trust_env=False)
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False)
 
 
 @asynccontextmanager

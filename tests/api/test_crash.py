@@ -59,7 +59,9 @@ async def kpoint_client(url: str) -> AsyncIterator[KpointClient]:
 
 
 def authorized(url: str, key: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=20)
+    return httpx.Client(
+        base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, verify=False, timeout=20
+    )
 
 
 @attrs.define
@@ -149,7 +151,7 @@ async def test_rooms_users_tokens_and_revocations_are_known_to_the_next_server(
     credentials = {"username": "ann", "password": "p"}
     process = await serve()
     async with (
-        httpx.AsyncClient(base_url=process.url, headers=headers, trust_env=False) as client,
+        httpx.AsyncClient(base_url=process.url, headers=headers, trust_env=False, verify=False) as client,
         caller(process.url) as ann,
         caller(process.url) as bob,
         caller(process.url) as carl,
@@ -168,7 +170,7 @@ async def test_rooms_users_tokens_and_revocations_are_known_to_the_next_server(
 
     process = await serve()
     async with (
-        httpx.AsyncClient(base_url=process.url, headers=headers, trust_env=False) as client,
+        httpx.AsyncClient(base_url=process.url, headers=headers, trust_env=False, verify=False) as client,
         caller(process.url) as ann,
         caller(process.url) as bob,
     ):

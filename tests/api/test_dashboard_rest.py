@@ -65,7 +65,9 @@ def disable(server: Server, record: LicenceRecord) -> None:
 
 
 def bearing(server: Server, token: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+    return httpx.AsyncClient(
+        base_url=server.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, verify=False
+    )
 
 
 def is_error(response: httpx.Response, status: int) -> bool:
