@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final
 from wsgiref.handlers import format_date_time
 
@@ -26,6 +27,8 @@ _HEAD: Final = re.compile(
 _END: Final = b"\r\n\r\n"
 # Each changes what follows the head, or what is to be answered first.
 _UNUSUAL: Final = {b"expect", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+# RFC 9110 6.4.1, as far as a final answer to one of these methods goes.
+_WITHOUT_BODY: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,8}")
 
 
@@ -114,7 +117,8 @@ class Exchange:
             *[b"%b: %b" % field for field in headers],
             b"date: " + _date(int(time.time())),
         ]
-        self._chunked = all(name != b"content-length" for name, _ in headers)
+        has_length = any(name == b"content-length" for name, _ in headers)
+        self._chunked = not has_length and status not in _WITHOUT_BODY
         if self._chunked:
             lines.append(b"transfer-encoding: chunked")
         if (b"connection", b"close") in headers:

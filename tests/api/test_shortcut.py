@@ -156,6 +156,11 @@ class TestAnswers:
         written = await self.told(self.start((b"content-length", b"0")), {"body": b""})
         assert written == [b"HTTP/1.1 201 \r\ncontent-length: 0\r\n" + self.DATE + b"\r\n"]
 
+    @pytest.mark.parametrize("status", [204, 304])
+    async def test_one_that_has_no_body_is_its_head(self, status: int) -> None:
+        written = await self.told({**self.start(), "status": status}, {"body": b""})
+        assert written == [b"HTTP/1.1 %d \r\n" % status + self.DATE + b"\r\n"]
+
     async def test_one_without_is_streamed_in_chunks(self) -> None:
         more = {"more_body": True}
         written = await self.told(
