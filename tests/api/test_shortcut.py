@@ -1,15 +1,20 @@
 """What passes by h11: only what h11 would read the same way, and with the same answer."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import h11
 import pytest
 import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.run import worker_serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api import shortcut
+from api import containment, shortcut
+from api.gate import Proxies
 from api.limits import HEADER_BYTES
 from api.shortcut import Exchange, recognised
 from tests.api.conftest import Server
@@ -291,3 +296,48 @@ class TestConnections:
             await stream.send_all(INFO)
             await stream.aclose()
         assert len(await line.ask(INFO)) == 1
+
+
+class TestEnds:
+    """What becomes of a connection whose request is under way; the handler waits until the test lets it."""
+
+    REQUEST = b"GET /v1/info HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    @staticmethod
+    async def served(app: Any, task_status: trio.TaskStatus[Any]) -> None:
+        """By hypercorn with `containment`; has started with the address and the event that ends it."""
+        stop = trio.Event()
+        settings = Config()
+        settings.bind = ["127.0.0.1:0"]
+        settings.graceful_timeout = 0.3
+        containment.install(containment.Connections(Proxies([])))
+        async with trio.open_nursery() as nursery:
+            [url] = await nursery.start(partial(worker_serve, ASGIWrapper(app), settings, shutdown_trigger=stop.wait))
+            task_status.started((url.removeprefix("http://").split(":"), stop))
+
+    @pytest.mark.parametrize("in_time", [True, False])
+    async def test_a_server_that_ends_waits_for_the_answer_and_not_for_ever(self, in_time: bool) -> None:
+        asked, may_answer = trio.Event(), trio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                for what in ("startup", "shutdown"):
+                    await receive()
+                    await send({"type": f"lifespan.{what}.complete"})
+                return
+            asked.set()
+            await may_answer.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                (host, port), stop = await nursery.start(self.served, app)
+                async with await trio.open_tcp_stream(host, int(port)) as stream:
+                    await stream.send_all(self.REQUEST)
+                    await asked.wait()
+                    stop.set()
+                    if in_time:
+                        may_answer.set()
+                    read = b"".join([bytes(chunk) async for chunk in stream])
+        assert read.endswith(b"\r\n\r\nok") if in_time else read == b""

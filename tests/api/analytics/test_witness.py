@@ -398,3 +398,20 @@ class TestWhichApp:
 
         scene.database.write(pause)
         assert await self.of(scene) == []
+
+
+async def test_a_look_that_fails_is_not_the_last(scene: Scene) -> None:
+    failed: list[str] = []
+
+    def snapshot() -> list[LiveRoom]:
+        if not failed:
+            failed.append("once")
+            raise RuntimeError("a fault of the rooms")
+        return scene.rooms
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scene.witness.run, snapshot)
+        await scene.until(lambda: failed)
+        scene.comes("anna")
+        await scene.until(lambda: "joined" in scene.types())
+        nursery.cancel_scope.cancel()
