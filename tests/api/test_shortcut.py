@@ -304,12 +304,12 @@ class TestEnds:
     REQUEST = b"GET /v1/info HTTP/1.1\r\nHost: a\r\n\r\n"
 
     @staticmethod
-    async def served(app: Any, task_status: trio.TaskStatus[Any]) -> None:
+    async def served(app: Any, grace_s: float, task_status: trio.TaskStatus[Any]) -> None:
         """By hypercorn with `containment`; has started with the address and the event that ends it."""
         stop = trio.Event()
         settings = Config()
         settings.bind = ["127.0.0.1:0"]
-        settings.graceful_timeout = 0.3
+        settings.graceful_timeout = grace_s
         containment.install(containment.Connections(Proxies([])))
         async with trio.open_nursery() as nursery:
             [url] = await nursery.start(partial(worker_serve, ASGIWrapper(app), settings, shutdown_trigger=stop.wait))
@@ -332,12 +332,13 @@ class TestEnds:
 
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
-                (host, port), stop = await nursery.start(self.served, app)
+                (host, port), stop = await nursery.start(self.served, app, 60.0 if in_time else 0.3)
                 async with await trio.open_tcp_stream(host, int(port)) as stream:
                     await stream.send_all(self.REQUEST)
                     await asked.wait()
                     stop.set()
                     if in_time:
+                        await trio.sleep(0.1)  # so that the connection has heard of the end before it has its answer
                         may_answer.set()
                     read = b"".join([bytes(chunk) async for chunk in stream])
         assert read.endswith(b"\r\n\r\nok") if in_time else read == b""
