@@ -309,7 +309,7 @@ class TestEnds:
         stop = trio.Event()
         settings = Config()
         settings.bind = ["127.0.0.1:0"]
-        settings.graceful_timeout = grace_s
+        settings.graceful_timeout, settings.keep_alive_timeout = grace_s, 60.0
         containment.install(containment.Connections(Proxies([])))
         async with trio.open_nursery() as nursery:
             [url] = await nursery.start(partial(worker_serve, ASGIWrapper(app), settings, shutdown_trigger=stop.wait))
