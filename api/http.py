@@ -16,12 +16,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTim
 
 from api import shapes
 from api.limits import BODY_BYTES, BODY_TIMEOUT_S
+from api.plain import ROOM_API
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-ROOM_API_ERRORS = ("/v1/rooms", "/v1/live", "/dashboard/sign-in")
+ROOM_API_ERRORS = (*ROOM_API, "/dashboard/sign-in")
 
 
 class HttpError(Exception):

@@ -7,6 +7,7 @@ same care of it as of any other. A body is read only by a route that asks for it
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 import attrs
 import trio
@@ -14,6 +15,9 @@ import trio
 from api.gate import Receive, Scope, Send
 from api.limits import BODY_TIMEOUT_S
 from signalling.dialects.json_text import read_json
+
+ROOM_API: Final = ("/v1/rooms", "/v1/live")
+"""What of /v1 is quart's."""
 
 
 class Refusal(Exception):

@@ -46,6 +46,7 @@ from api.analytics.upkeep import Upkeep
 from api.analytics.witness import Witness
 from api.analytics.writer import Writer
 from api.config import Address, Config
+from api.connections import Connections
 from api.directory import StoredDirectory
 from api.gate import Gate, Proxies
 from api.keyring import Keyring, make_private
@@ -237,7 +238,7 @@ async def _serve_from(
             time_zone=config.licence.zone,
             clock=utc_now,
         ),
-        connections=containment.Connections(proxies),
+        connections=Connections(proxies),
         readiness=Readiness(),
         local_key=secrets.token_urlsafe(32),
         demo=demo,

@@ -11,7 +11,7 @@ from api.analytics.tokens import ReportTokens
 from api.analytics.upkeep import Upkeep
 from api.analytics.writer import Writer
 from api.config import Config
-from api.containment import Connections
+from api.connections import Connections
 from api.directory import StoredDirectory
 from api.keyring import Keyring
 from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences

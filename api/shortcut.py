@@ -19,9 +19,12 @@ from wsgiref.handlers import format_date_time
 import attrs
 import trio
 
-# Nothing is percent-encoded in a path of these; what stands below /v1/rooms and /v1/live is quart's.
+from api.plain import ROOM_API
+
+# Nothing is percent-encoded in a path of these.
 _HEAD: Final = re.compile(
-    rb"(GET|POST|PUT) (/(?:analytics/)?v1/(?!rooms|live)[\w/.~-]*)(?:\?([\w/.~%&=+:,@-]*))? HTTP/1\.1((?:\r\n[\w-]+:[\t -~]*)+)",
+    rb"(GET|POST|PUT) (?!%b)(/(?:analytics/)?v1/[\w/.~-]*)(?:\?([\w/.~%%&=+:,@-]*))? HTTP/1\.1((?:\r\n[\w-]+:[\t -~]*)+)"
+    % "|".join(ROOM_API).encode(),
     re.ASCII,
 )
 _END: Final = b"\r\n\r\n"

@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 
 from quart_trio import QuartTrio
 
-from api.containment import RoomWebSocket, own_websocket
 from api.gate import App, Receive, Scope, Send
 from api.services import Services
+from api.websocket import RoomWebSocket, own_websocket
 from signalling import SocketClosed, serve_connection
 from signalling.ports import Remote
 from signalling.session import DialectName

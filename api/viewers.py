@@ -17,6 +17,7 @@ from quart_trio import QuartTrio
 from api.http import HttpError, below
 from api.licences import LicenceKeyClaims
 from api.limits import KEY_CHARS
+from api.plain import ROOM_API
 from api.services import Services
 from api.store import keys
 from api.store.licences import LicenceRecord
@@ -47,7 +48,7 @@ Viewer = Administrator | Holder
 def mount(app: QuartTrio, services: Services) -> None:
     @app.before_request
     async def guard() -> None:
-        if not below(request.path, "/v1/rooms", "/v1/live"):
+        if not below(request.path, *ROOM_API):
             return
         viewer = await _viewer(services)
         if isinstance(viewer, Holder) and not (below(request.path, "/v1/live") and request.method in ("GET", "HEAD")):

@@ -10,7 +10,7 @@ from quart_trio import QuartTrio
 
 from api.gate import App, Receive, Scope, Send
 from api.http import below
-from api.plain import Refusal, Request, Response, answer
+from api.plain import ROOM_API, Refusal, Request, Response, answer
 from api.s_connector.auth import Auth
 from api.s_connector.licence import Info
 from api.s_connector.sessions import OF_ONE, OneSession, RunningSessions
@@ -64,7 +64,7 @@ def mount(app: QuartTrio, services: Services) -> None:
 
     async def route(scope: Scope, receive: Receive, send: Send, *rest: Any) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or not below(path, "/v1") or below(path, "/v1/rooms", "/v1/live"):
+        if scope["type"] != "http" or not below(path, "/v1") or below(path, *ROOM_API):
             await others(scope, receive, send, *rest)
             return
         request = Request.of(scope, receive)

@@ -20,7 +20,8 @@ import api.http
 import api.server
 from api import containment
 from api.config import HttpSettings
-from api.containment import Connections, OnlyHTTP1, RoomWebSocket, SafeTCPServer, install
+from api.connections import Connections
+from api.containment import OnlyHTTP1, SafeTCPServer, install
 from api.gate import Proxies
 from api.limits import (
     ADDRESS_CONNECTIONS,
@@ -33,6 +34,7 @@ from api.limits import (
     REFUSED_CONNECTIONS,
     TARGET_BYTES,
 )
+from api.websocket import RoomWebSocket
 from signalling.limits import MAX_FRAME_BYTES
 from tests.api.conftest import Server, websocket
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import containment, shortcut
+from api.connections import Connections
 from api.gate import Proxies
 from api.limits import HEADER_BYTES
 from api.shortcut import Exchange, recognised
@@ -298,6 +299,13 @@ class TestConnections:
         assert len(await line.ask(INFO)) == 1
 
 
+async def lives(receive: Any, send: Any) -> None:
+    """Of an app that has nothing to make ready, or to put away."""
+    for what in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{what}.complete"})
+
+
 class TestEnds:
     """What becomes of a connection whose request is under way; the handler waits until the test lets it."""
 
@@ -310,10 +318,45 @@ class TestEnds:
         settings = Config()
         settings.bind = ["127.0.0.1:0"]
         settings.graceful_timeout, settings.keep_alive_timeout = grace_s, 60.0
-        containment.install(containment.Connections(Proxies([])))
+        containment.install(Connections(Proxies([])))
         async with trio.open_nursery() as nursery:
             [url] = await nursery.start(partial(worker_serve, ASGIWrapper(app), settings, shutdown_trigger=stop.wait))
             task_status.started((url.removeprefix("http://").split(":"), stop))
+
+    async def test_an_answer_that_is_streamed_leaves_piece_by_piece(self) -> None:
+        pieces = [b"a" * 70_000, b"", b"b" * 3]
+        next_may_come = trio.Semaphore(0)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await lives(receive, send)
+                return
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await next_may_come.acquire()
+            await send({"type": "http.response.body", "body": b""})
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                (host, port), stop = await nursery.start(self.served, app, 60.0)
+                async with await trio.open_tcp_stream(host, int(port)) as stream:
+                    reader = h11.Connection(h11.CLIENT)
+                    reader.send(h11.Request(method="GET", target="/v1/info", headers=[("host", "a")]))
+                    reader.send(h11.EndOfMessage())
+                    await stream.send_all(self.REQUEST)
+                    read = b""
+                    while type(event := reader.next_event()) is not h11.EndOfMessage:
+                        if event is h11.NEED_DATA:
+                            reader.receive_data(await stream.receive_some())
+                        elif type(event) is h11.Data:
+                            read += event.data
+                            # What has been sent is here before the next is made.
+                            if read in (pieces[0], b"".join(pieces)):
+                                next_may_come.release()
+                                next_may_come.release()
+                stop.set()
+        assert read == b"".join(pieces)
 
     @pytest.mark.parametrize("in_time", [True, False])
     async def test_a_server_that_ends_waits_for_the_answer_and_not_for_ever(self, in_time: bool) -> None:
@@ -321,9 +364,7 @@ class TestEnds:
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "lifespan":
-                for what in ("startup", "shutdown"):
-                    await receive()
-                    await send({"type": f"lifespan.{what}.complete"})
+                await lives(receive, send)
                 return
             asked.set()
             await may_answer.wait()

@@ -17,9 +17,9 @@ from wsproto.events import CloseConnection, Event, Message, Pong, TextMessage
 
 import api.sockets
 from api.config import HttpSettings
-from api.containment import text_frame
 from api.limits import UNREAD_MESSAGES
 from api.sockets import AcceptedSocket
+from api.websocket import text_frame
 from signalling import SocketClosed
 from tests.api.conftest import Server
 from tests.api.test_containment import CLOSE, PING, TEXT, UPGRADE, frame, talk

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsproto import Connection, ConnectionType
 from wsproto.events import Message
 
-from api.containment import text_frame
+from api.websocket import text_frame
 from benches.sockets import PONG, TEXT, Broken, Frames, Seat, Sockets, frame
 
 MS = 1_000_000
