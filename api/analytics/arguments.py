@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from api.analytics.faults import Fault
 from api.analytics.fields import storable, uuid_of
+from api.analytics.records import SERVER
 from api.limits import LISTED_ROWS
 from api.store.call_lists import OPERATORS, Asked, Filter, Page
 
@@ -76,6 +77,18 @@ def type_of(given: Mapping[str, str]) -> Mapping[str, Any]:
     if not type:
         return {}
     return {"but_type": type[1:]} if type.startswith("-") else {"type": type}
+
+
+def view_of(given: Mapping[str, str]) -> Mapping[str, Any]:
+    """`view=server` and `view=browser`, which are ours, as fields of a Filter: by whose word an event is there."""
+    match given.get("view"):
+        case None:
+            return {}
+        case "server":
+            return {"sdk": SERVER}
+        case "browser":
+            return {"but_sdk": SERVER}
+    raise Fault("invalid_parameters")
 
 
 def moment_of(text: str) -> datetime:

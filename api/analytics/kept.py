@@ -139,7 +139,7 @@ class Kept:
         conference.people = {person.id: person for person in people.values()}
         sessions = {}
         for row in found.sessions:
-            session = Session.of(row, conference, people[row["participant"]])
+            session = Session.of(row, conference, people[row["participant"]], found.events.get(row["number"], 0))
             self.keep_session(session)
             sessions[session.number] = session
         for row in found.connections:

@@ -17,16 +17,15 @@ from api.analytics.events import Event, kind_of
 from api.analytics.faults import Fault
 from api.analytics.fields import json_of
 from api.analytics.kept import Kept
-from api.analytics.records import Conference, Connection, Participant, Session, Track
+from api.analytics.records import SERVER, Conference, Connection, Participant, Session, Track
 from api.analytics.reports import Stats, TrackEvent, info_after, tracks_of
 from api.analytics.reports import Track as NewTrack
 from api.analytics.tokens import Arrival
 from api.store import calls
 from api.store.calls import Changes, EventRow
+from api.store.tables import instant
 
 CONNECTION: Final = "connection"
-SERVER: Final = "atrium"
-"""The SDK of sessions that the server reports by itself, and its own id as a participant."""
 OF_SESSION: Final = frozenset({Kind.HIDDEN, Kind.LEFT})
 # Issues of which a session, or a connection, has one at most.
 ONCE: Final = frozenset(
@@ -343,6 +342,7 @@ class Ledger:
     def _media(self, db: sa.Connection, session: Session, event: Event) -> None:
         data = event.data if isinstance(event.data, dict) else {}
         session.media_asked += "constraints" in data
+        self._kept.touch(session)
         if data.get("error"):
             session.media_refused += 1
             self._issue(db, session, "getusermedia_error", event.at, data=data["error"])
@@ -389,16 +389,11 @@ class Ledger:
         track: Track | None = None,
     ) -> None:
         session.events += 1
-        self._kept.touch(session)
-        conference = session.conference
         self._kept.changed.events.append(
             EventRow(
                 self._kept.next(db, "call_events"),
-                self._kept.new_id(),
-                conference.number,
-                session.participant.number,
+                session.conference.number,
                 session.number,
-                conference.app,
                 None if peer is None else peer.number,
                 None if connection is None else connection.number,
                 None if track is None else track.number,
@@ -406,7 +401,7 @@ class Ledger:
                 category,
                 None if data is None else json_of(data),
                 request,
-                at,
+                instant(at),
             )
         )
 

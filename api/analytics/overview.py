@@ -14,7 +14,7 @@ from api.analytics.asked import Asked, Handler
 from api.analytics.faults import Fault
 from api.analytics.fields import uuid_of
 from api.analytics.issues import ERRORS, ISSUES
-from api.analytics.ledger import SERVER
+from api.analytics.records import SERVER
 from api.limits import OVERVIEWS_KEPT
 from api.store import Store, call_overview
 from api.store.call_overview import Range

@@ -9,7 +9,7 @@ import attrs
 import sqlalchemy as sa
 
 from api.analytics import rows
-from api.analytics.arguments import TIMES, arguments, asked_for, listing, type_of
+from api.analytics.arguments import TIMES, arguments, asked_for, listing, type_of, view_of
 from api.analytics.asked import Asked, Handler
 from api.analytics.faults import Fault
 from api.analytics.issues import ERRORS
@@ -78,7 +78,7 @@ class Queries:
             wanted = asked_for(given, OF_EVENTS, of_unknown=NOT_FOUND)
             # One of the two has to be there, and the times beside it are a filter more.
             times = listing(given, sorted(TIMES)).filter.created
-            wider = attrs.evolve(wanted.filter, created=times, category=category, **type_of(given))
+            wider = attrs.evolve(wanted.filter, created=times, category=category, **_events_of(given))
             return await self._listed(attrs.evolve(wanted, filter=wider), call_lists.event_list, rows.event)
 
         return handle
@@ -86,7 +86,7 @@ class Queries:
     async def conference_events(self, asked: Asked) -> object:
         given = arguments(asked.request.query)
         wanted = listing(given, ("participantId", *sorted(TIMES)), of_unknown=NOT_FOUND)
-        wider = attrs.evolve(wanted.filter, conference=asked.id, **type_of(given))
+        wider = attrs.evolve(wanted.filter, conference=asked.id, **_events_of(given))
         return await self._listed(attrs.evolve(wanted, filter=wider), call_lists.event_list, rows.event)
 
     async def _list(self, asked: Asked, filters: Collection[str], query: Lists, row: Row) -> object:
@@ -124,3 +124,7 @@ class Queries:
         if found is None:
             raise Fault(fault)
         return {"data": row(found)}
+
+
+def _events_of(given: Mapping[str, str]) -> Mapping[str, Any]:
+    return {**type_of(given), **view_of(given)}

@@ -8,7 +8,7 @@ thread owns all of it. What a record shows beside what it was told is worked out
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -17,11 +17,12 @@ from api.analytics import course
 from api.analytics.course import ConferenceCourse, Course, Kind, Mark, Negotiation, SessionCourse, Span
 from api.analytics.fields import json_of
 from api.analytics.words import when
+from api.store.tables import instant, moment_of
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
 MILLISECOND: Final = timedelta(milliseconds=1)
 LONGEST_MS: Final = 2**31 - 1
+SERVER: Final = "atrium"
+"""The SDK of sessions that the server reports by itself, and its own id as a participant."""
 
 Row = Mapping[str, Any]
 
@@ -141,6 +142,7 @@ class Session:
     seconds: dict[str, int] = attrs.field(factory=dict)
     """Of calls that are over, by day, as they have been added to the app's."""
     events: int = 0
+    """Of it, which the store can count."""
     media_asked: int = 0
     media_refused: int = 0
     connections: list[Connection] = attrs.field(factory=list)
@@ -152,7 +154,7 @@ class Session:
 
     def row(self) -> Row:
         end = self.course.end
-        told = "constraints devices platform metadata geo_ip app_version webrtc_sdk events media_asked media_refused"
+        told = "constraints devices platform metadata geo_ip app_version webrtc_sdk media_asked media_refused"
         return {
             "number": self.number,
             "id": self.id,
@@ -168,8 +170,8 @@ class Session:
         }
 
     @classmethod
-    def of(cls, row: Row, conference: "Conference", participant: Participant) -> "Session":
-        told = "constraints devices platform metadata geo_ip app_version webrtc_sdk events media_asked media_refused"
+    def of(cls, row: Row, conference: "Conference", participant: Participant, events: int) -> "Session":
+        told = "constraints devices platform metadata geo_ip app_version webrtc_sdk media_asked media_refused"
         return cls(
             number=row["number"],
             id=row["id"],
@@ -178,6 +180,7 @@ class Session:
             created_at=row["created_at"],
             marks=_marks(row["marks"]),
             seconds=json.loads(row["seconds"]),
+            events=events,
             **{name: row[name] for name in told.split()},
         )
 
@@ -269,8 +272,8 @@ def _negotiation(negotiation: Negotiation) -> object:
 
 
 def _of_marks(marks: Iterable[Mark]) -> str:
-    return json_of([[(mark.at - EPOCH) // MICROSECOND, mark.number, mark.kind] for mark in marks])
+    return json_of([[instant(mark.at), mark.number, mark.kind] for mark in marks])
 
 
 def _marks(text: str) -> list[Mark]:
-    return [Mark(EPOCH + at * MICROSECOND, number, Kind(kind)) for at, number, kind in json.loads(text)]
+    return [Mark(moment_of(at), number, Kind(kind)) for at, number, kind in json.loads(text)]

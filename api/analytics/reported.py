@@ -16,8 +16,8 @@ from api.analytics.asked import Asked, Handler
 from api.analytics.events import Event, read_batch, read_event
 from api.analytics.faults import Fault
 from api.analytics.fields import Body, geo_of, json_of, moment, text
-from api.analytics.ledger import CONNECTION, SERVER, Hello, Ledger, Visit
-from api.analytics.records import Session, Track
+from api.analytics.ledger import CONNECTION, Hello, Ledger, Visit
+from api.analytics.records import SERVER, Session, Track
 from api.analytics.reports import read_new_track, read_stats, read_track_event
 from api.analytics.tokens import ReportTokens
 from api.analytics.words import NOTHING, value_of, when

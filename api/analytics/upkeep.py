@@ -76,8 +76,9 @@ class Upkeep:
     async def erase(self, participant: str) -> None:
         """What a participant has told, and what it was told by. The calls remain, without that."""
         conferences = await self._store.read(partial(call_upkeep.conferences_of, participant=participant))
-        while await self._do(partial(_remove_told, participant=participant)) == STEP:
-            await trio.sleep(PAUSE_S)
+        for id in conferences:
+            while await self._do(partial(_remove_events, conference=id, participant=participant)) == STEP:
+                await trio.sleep(PAUSE_S)
         await self._do(partial(_forget_person, participant=participant, conferences=conferences))
         for id in conferences:
             self._summed_again(id)
@@ -94,17 +95,13 @@ def _end(ledger: Ledger, db: sa.Connection, *, conference: str, at: datetime) ->
     ledger.end(db, conference, at)
 
 
-def _remove_events(ledger: Ledger, db: sa.Connection, *, conference: str) -> int:
-    return call_upkeep.remove_events(db, STEP, conference=conference)
+def _remove_events(ledger: Ledger, db: sa.Connection, *, conference: str, participant: str = "") -> int:
+    return call_upkeep.remove_events(db, conference, STEP, participant=participant)
 
 
 def _remove_conference(ledger: Ledger, db: sa.Connection, *, conference: str) -> None:
     ledger.forget(db, [conference])
     call_upkeep.remove_conference(db, conference)
-
-
-def _remove_told(ledger: Ledger, db: sa.Connection, *, participant: str) -> int:
-    return call_upkeep.remove_events(db, STEP, participant=participant)
 
 
 def _forget_person(ledger: Ledger, db: sa.Connection, *, participant: str, conferences: list[str]) -> None:

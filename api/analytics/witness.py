@@ -22,7 +22,8 @@ from api.analytics.events import ADD_CONNECTION, Event, Peer
 from api.analytics.faults import Fault
 from api.analytics.fields import geo_of, json_of, storable
 from api.analytics.flows import CONNECTION, Stream, event_of, is_complete, offered_at, stats_of, steps
-from api.analytics.ledger import SERVER, Hello, Ledger, Visit
+from api.analytics.ledger import Hello, Ledger, Visit
+from api.analytics.records import SERVER
 from api.analytics.writer import Overloaded, Writer
 from api.config import AnalyticsSettings
 from api.limits import HAPPENINGS_WAITING

@@ -13,6 +13,7 @@ from api.store.tables import (
     call_events,
     call_sessions,
     conferences,
+    event_id,
     participants,
     peer_connections,
     summaries,
@@ -75,17 +76,16 @@ def stats_after(
     connection: sa.Connection, conference: int, after: tuple[datetime, int] | None, at_most: int
 ) -> list[Record]:
     """The next statistics of a conference, by time; `after`: time and number of the last ones."""
-    events = call_events.c
-    where = [events.conference == conference, events.category == "stats"]
+    columns = call_events.c
+    where = [columns.conference == conference, columns.category == "stats"]
     if after is not None:
         where += later_than(after)
     query = (
         sa.select(
-            events.number,
-            events.id,
-            events.request,
-            events.data,
-            events.created_at,
+            columns.number,
+            columns.request,
+            columns.data,
+            columns.created_at,
             apps.c.id.label("app"),
             call_sessions.c.id.label("session"),
             conferences.c.id.label("conference"),
@@ -95,15 +95,16 @@ def stats_after(
             tracks.c.kind,
             tracks.c.direction,
         )
-        .join(conferences, conferences.c.number == events.conference)
-        .join(apps, apps.c.number == events.app)
-        .join(call_sessions, call_sessions.c.number == events.session)
-        .join(participants, participants.c.number == events.participant)
-        .join(peer_connections, peer_connections.c.number == events.connection)
+        .join(conferences, conferences.c.number == columns.conference)
+        .join(apps, apps.c.number == conferences.c.app)
+        .join(call_sessions, call_sessions.c.number == columns.session)
+        .join(participants, participants.c.number == call_sessions.c.participant)
+        .join(peer_connections, peer_connections.c.number == columns.connection)
         .join(_PEERS, _PEERS.c.number == peer_connections.c.peer)
-        .outerjoin(tracks, tracks.c.number == events.track)
+        .outerjoin(tracks, tracks.c.number == columns.track)
         .where(*where)
-        .order_by(events.created_at, events.number)
+        .order_by(columns.created_at, columns.number)
         .limit(at_most)
     )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    events = connection.execute(query).mappings()
+    return [{**event, "id": event_id(event["session"], event["number"])} for event in events]

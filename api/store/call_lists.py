@@ -17,6 +17,7 @@ from api.store.tables import (
     call_sessions,
     conference_participants,
     conferences,
+    event_id,
     issues,
     participants,
     peer_connections,
@@ -80,6 +81,9 @@ class Filter:
     category: str | None = None
     type: str | None = None
     but_type: str | None = None
+    sdk: str | None = None
+    """Events that it has reported. The next: that others have."""
+    but_sdk: str | None = None
 
 
 @attrs.frozen
@@ -182,14 +186,19 @@ def issue_list(connection: sa.Connection, asked: Asked) -> Listed:
 def event_list(connection: sa.Connection, asked: Asked) -> Listed:
     """Raises NotFound of what the filter names."""
     given = asked.filter
-    where = [*_owned(connection, call_events, given), *_times(call_events, given)]
+    where = [*_events_owned(connection, given), *_times(call_events, given)]
     if given.category is not None:
         where.append(call_events.c.category == given.category)
     if given.type is not None:
         where.append(call_events.c.type == given.type)
     if given.but_type is not None:
         where.append(call_events.c.type != given.but_type)
-    return Listed(*_page(connection, _EVENTS, call_events, where, asked))
+    if given.sdk is not None:
+        where.append(call_events.c.session.in_(_sessions_by(given.sdk, given)))
+    if given.but_sdk is not None:
+        where.append(call_events.c.session.not_in(_sessions_by(given.but_sdk, given)))
+    rows, count = _page(connection, _EVENTS, call_events, where, asked)
+    return Listed(_with_ids(rows), count)
 
 
 def events_after(
@@ -200,7 +209,7 @@ def events_after(
     if after is not None:
         where += later_than(after)
     query = _EVENTS.where(*where).order_by(call_events.c.created_at, call_events.c.number).limit(most)
-    return _rows(connection, query)
+    return _with_ids(_rows(connection, query))
 
 
 def later_than(after: tuple[datetime, int]) -> list[Condition]:
@@ -308,10 +317,10 @@ _EVENTS = (
         _uuid(peer_connections, "connection"),
         _uuid(tracks, "track"),
     )
-    .outerjoin(apps, apps.c.number == call_events.c.app)
-    .outerjoin(conferences, conferences.c.number == call_events.c.conference)
-    .outerjoin(participants, participants.c.number == call_events.c.participant)
-    .outerjoin(call_sessions, call_sessions.c.number == call_events.c.session)
+    .join(conferences, conferences.c.number == call_events.c.conference)
+    .join(apps, apps.c.number == conferences.c.app)
+    .join(call_sessions, call_sessions.c.number == call_events.c.session)
+    .join(participants, participants.c.number == call_sessions.c.participant)
     .outerjoin(_PEERS, _PEERS.c.number == call_events.c.peer)
     .outerjoin(peer_connections, peer_connections.c.number == call_events.c.connection)
     .outerjoin(tracks, tracks.c.number == call_events.c.track)
@@ -321,16 +330,15 @@ _EVENTS = (
 def _page(
     connection: sa.Connection, query: sa.Select[Any], table: sa.Table, where: Sequence[Condition], asked: Asked
 ) -> tuple[list[Record], int]:
-    order = [table.c.created_at, table.c.number]
-    query = query.where(*where).order_by(*(column.desc() for column in order) if asked.newest_first else order)
+    columns = (table.c.created_at, table.c.number)
+    order = [column.desc() if asked.newest_first else column.asc() for column in columns]
     if asked.page is None:
-        rows = _rows(connection, query.limit(asked.at_most + 1))
+        rows = _rows(connection, query.where(*where).order_by(*order).limit(asked.at_most + 1))
         if len(rows) > asked.at_most:
             raise TooManyRows
         return rows, len(rows)
     # The page is found before anything is joined to it: databases join what they then leave out.
-    numbers = sa.select(table.c.number).where(*where)
-    numbers = numbers.order_by(*(column.desc() for column in order) if asked.newest_first else order)
+    numbers = sa.select(table.c.number).where(*where).order_by(*order)
     numbers = numbers.limit(asked.page.limit).offset(asked.page.offset)
     chosen = list(connection.execute(numbers).scalars())
     counted = sa.select(sa.func.count()).select_from(table).where(*where)
@@ -365,6 +373,30 @@ def _owned(connection: sa.Connection, table: sa.Table, given: Filter) -> list[Co
     if not where and given.app is not None:
         where.append(_of_app(table, sa.literal(_found(connection, "app", given.app))))
     return where or [_is_seen(table)]
+
+
+def _events_owned(connection: sa.Connection, given: Filter) -> list[Condition]:
+    """The same of events, which know their session and not whose it is."""
+    where: list[Condition] = []
+    if given.participant is not None:
+        sessions = call_sessions.c
+        of_person = sessions.participant == _found(connection, "participant", given.participant)
+        where.append(call_events.c.session.in_(sa.select(sessions.number).where(of_person)))
+        # What the index begins with.
+        where.append(call_events.c.conference.in_(sa.select(sessions.conference).where(of_person)))
+    if given.conference is not None:
+        where.append(call_events.c.conference == _found(connection, "conference", given.conference))
+    return where or [_is_seen(call_events)]
+
+
+def _sessions_by(sdk: str, given: Filter) -> sa.Select[Any]:
+    """Of those that the filter is about."""
+    query = sa.select(call_sessions.c.number).where(call_sessions.c.webrtc_sdk == sdk)
+    for name in ("conference", "participant"):
+        id = getattr(given, name)
+        if id is not None:
+            query = query.where(call_sessions.c[name] == _number_of(OWNERS[name], id))
+    return query
 
 
 def _of_app(table: sa.Table, app: sa.ColumnElement[Any]) -> Condition:
@@ -403,6 +435,10 @@ def _with_issues(connection: sa.Connection, rows: Sequence[Record]) -> list[Reco
     for found in _in_chunks(connection, query, issues.c.session, [row["number"] for row in rows]):
         ids.setdefault(found.session, []).append(found.id)
     return [{**row, "issues": ids.get(row["number"], [])} for row in rows]
+
+
+def _with_ids(events: Sequence[Record]) -> list[Record]:
+    return [{**event, "id": event_id(event["session"], event["number"])} for event in events]
 
 
 def _in_chunks(

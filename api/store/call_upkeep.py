@@ -37,9 +37,10 @@ class OpenSession:
 def stale(connection: sa.Connection, before: datetime) -> list[Stale]:
     """Conferences that go on, and of which nothing has been heard since then."""
     last = sa.select(sa.func.max(call_events.c.created_at)).where(call_events.c.conference == conferences.c.number)
-    at = sa.func.coalesce(last.scalar_subquery(), conferences.c.created_at, type_=conferences.c.created_at.type)
-    query = sa.select(conferences.c.id, at.label("at")).where(conferences.c.ongoing).order_by(conferences.c.number)
-    return [Stale(row.id, row.at) for row in connection.execute(query) if row.at < before]
+    query = sa.select(conferences.c.id, conferences.c.created_at, last.scalar_subquery().label("last"))
+    query = query.where(conferences.c.ongoing).order_by(conferences.c.number)
+    found = [Stale(row.id, row.last or row.created_at) for row in connection.execute(query)]
+    return [each for each in found if each.last_event < before]
 
 
 def open_sessions(connection: sa.Connection, sdk: str) -> list[OpenSession]:
@@ -47,15 +48,15 @@ def open_sessions(connection: sa.Connection, sdk: str) -> list[OpenSession]:
     last = sa.select(sa.func.max(call_events.c.created_at)).where(
         call_events.c.conference == call_sessions.c.conference, call_events.c.session == call_sessions.c.number
     )
-    at = sa.func.coalesce(last.scalar_subquery(), call_sessions.c.created_at, type_=call_sessions.c.created_at.type)
     ongoing = sa.select(conferences.c.number).where(conferences.c.ongoing)
     is_open = sa.select(peer_connections.c.session).where(peer_connections.c.end_time.is_(None))
-    query = sa.select(call_sessions.c.id, at.label("at")).where(
+    query = sa.select(call_sessions.c.id, call_sessions.c.created_at, last.scalar_subquery().label("last")).where(
         call_sessions.c.webrtc_sdk == sdk,
         call_sessions.c.conference.in_(ongoing),
         call_sessions.c.number.in_(is_open.where(peer_connections.c.conference.in_(ongoing))),
     )
-    return [OpenSession(row.id, row.at) for row in connection.execute(query.order_by(call_sessions.c.number))]
+    found = connection.execute(query.order_by(call_sessions.c.number))
+    return [OpenSession(row.id, row.last or row.created_at) for row in found]
 
 
 def old(connection: sa.Connection, before: datetime, at_most: int) -> list[str]:
@@ -65,15 +66,14 @@ def old(connection: sa.Connection, before: datetime, at_most: int) -> list[str]:
     return list(connection.execute(query.order_by(conferences.c.number).limit(at_most)).scalars())
 
 
-def remove_events(connection: sa.Connection, at_most: int, *, conference: str = "", participant: str = "") -> int:
-    """Some of a conference's, or of what a participant has told; returns how many."""
+def remove_events(connection: sa.Connection, conference: str, at_most: int, *, participant: str = "") -> int:
+    """Some of a conference's, or of what a participant has told in it; returns how many."""
+    number = sa.select(conferences.c.number).where(conferences.c.id == conference).scalar_subquery()
+    chosen = sa.select(call_events.c.number).where(call_events.c.conference == number).limit(at_most)
     if participant:
-        owner = sa.select(participants.c.number).where(participants.c.id == participant)
-        where = call_events.c.participant == owner.scalar_subquery()
-    else:
-        owner = sa.select(conferences.c.number).where(conferences.c.id == conference)
-        where = call_events.c.conference == owner.scalar_subquery()
-    chosen = sa.select(call_events.c.number).where(where).limit(at_most)
+        of_person = call_sessions.join(participants, participants.c.number == call_sessions.c.participant)
+        sessions = sa.select(call_sessions.c.number).select_from(of_person).where(participants.c.id == participant)
+        chosen = chosen.where(call_events.c.session.in_(sessions))
     return connection.execute(sa.delete(call_events).where(call_events.c.number.in_(chosen))).rowcount
 
 

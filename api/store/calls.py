@@ -45,17 +45,16 @@ class Found:
     connections: Sequence[Record]
     tracks: Sequence[Record]
     issues: Sequence[Record]
+    events: Mapping[int, int]
+    """How many, by session."""
 
 
 class EventRow(NamedTuple):
     """An event, by the columns of its table, in their order: those come by the thousand, and a dictionary each would cost."""
 
     number: int
-    id: str
     conference: int
-    participant: int
     session: int
-    app: int
     peer: int | None
     connection: int | None
     track: int | None
@@ -63,7 +62,8 @@ class EventRow(NamedTuple):
     category: str
     data: str | None
     request: int
-    created_at: datetime
+    created_at: int
+    """An instant."""
 
 
 @attrs.define
@@ -215,6 +215,7 @@ def _found(connection: sa.Connection, query: sa.Select[Any]) -> Found | None:
     of_session = sa.select(call_sessions.c.number).where(call_sessions.c.conference == number)
     of_people = sa.select(conference_participants.c.participant).where(conference_participants.c.conference == number)
     asked = sa.select(issues).where(issues.c.conference == number).order_by(issues.c.number)
+    told = sa.select(call_events.c.session, sa.func.count()).where(call_events.c.conference == number)
     return Found(
         conference=dict(row),
         people=_rows(connection, participants, participants.c.number.in_(of_people)),
@@ -222,6 +223,7 @@ def _found(connection: sa.Connection, query: sa.Select[Any]) -> Found | None:
         connections=_rows(connection, peer_connections, peer_connections.c.conference == number),
         tracks=_rows(connection, tracks, tracks.c.session.in_(of_session)),
         issues=[dict(each) for each in connection.execute(asked).mappings()],
+        events={session: count for session, count in connection.execute(told.group_by(call_events.c.session))},
     )
 
 

@@ -22,6 +22,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+# Not structlog's: commands open databases too, and set no logs up.
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SQLITE_FILE = "atrium.db"
@@ -93,8 +95,11 @@ class Database:
         script = ScriptDirectory.from_config(_alembic())
         head = script.get_current_head()
 
+        def revision(connection: sa.Connection) -> str | None:
+            return MigrationContext.configure(connection).get_current_revision()
+
         def at_head(connection: sa.Connection) -> bool:
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = revision(connection)
             if current is not None and current not in {step.revision for step in script.walk_revisions()}:
                 raise StoreError(f"{self} was made by a newer Atrium (its revision is {current}, this one's {head})")
             return current == head
@@ -103,6 +108,7 @@ class Database:
             if not self._sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             if not at_head(connection):
+                log.info("%s is brought from revision %s to %s", self, revision(connection) or "none", head)
                 migrate(connection)
 
         if not self.read(at_head):

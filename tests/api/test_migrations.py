@@ -1,17 +1,20 @@
 """The steps from each released revision to today's tables lose nothing; on each kind of database."""
 
+import logging
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from api.store import Database, admins, keys, revocations, rooms, sessions, users
+from api.store import Database, admins, call_lists, calls, keys, revocations, rooms, sessions, users
 from api.store.database import SQLITE_FILE, migrate
 from api.store.revocations import Revocation
 from api.store.sessions import SessionRecord
@@ -20,7 +23,7 @@ from signalling.ports import ListedUser
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ROOM, ANN, BOB = (str(uuid.UUID(int=number)) for number in range(1, 4))
-# As the first revision had them, with a row each; never to be changed with the tables of today.
+# As the first revision had them, with a row each; never to be changed with the tables of today. So CALLS, of the seventh.
 FIRST: dict[str, dict[str, Any]] = {
     "users": {
         "id": ANN,
@@ -48,17 +51,22 @@ FIRST: dict[str, dict[str, Any]] = {
 }
 
 
-def made_at(revision: str, tmp_path: Path, empty_store_url: str) -> None:
-    engine = sa.create_engine(empty_store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
+def brought_to(revision: str, rows: Iterable[tuple[str, dict[str, Any]]], tmp_path: Path, store_url: str) -> set[str]:
+    """Rows as that revision had them, by its own tables, whose names are returned."""
+    engine = sa.create_engine(store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
     with engine.begin() as connection:
         migrate(connection, revision)
         found = sa.MetaData()
         found.reflect(connection)
-        assert set(found.tables) == {*FIRST, "alembic_version"}
-        for table, row in FIRST.items():
-            moments = {key: value.replace(tzinfo=None) for key, value in row.items() if isinstance(value, datetime)}
-            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not empty_store_url else {})))
+        for table, row in rows:
+            naive = {key: value.replace(tzinfo=None) for key, value in row.items() if isinstance(value, datetime)}
+            connection.execute(sa.insert(found.tables[table]).values(row | (naive if not store_url else {})))
     engine.dispose()
+    return set(found.tables)
+
+
+def made_first(tmp_path: Path, store_url: str) -> None:
+    assert brought_to("0001", FIRST.items(), tmp_path, store_url) == {*FIRST, "alembic_version"}
 
 
 def differences(connection: sa.Connection) -> list[object]:
@@ -67,7 +75,7 @@ def differences(connection: sa.Connection) -> list[object]:
 
 
 def test_what_the_first_revision_held_is_there_and_today_has_its_tables(tmp_path: Path, empty_store_url: str) -> None:
-    made_at("0001", tmp_path, empty_store_url)
+    made_first(tmp_path, empty_store_url)
     for _ in range(2):
         database = Database(tmp_path, empty_store_url)
         assert database.read(differences) == []
@@ -84,15 +92,9 @@ def test_what_the_first_revision_held_is_there_and_today_has_its_tables(tmp_path
 
 
 def test_what_was_revoked_stays_so_when_rooms_of_licences_come(tmp_path: Path, empty_store_url: str) -> None:
-    made_at("0001", tmp_path, empty_store_url)
+    made_first(tmp_path, empty_store_url)
     revoked = {"room": ROOM, "call_id": "c", "revoked_at": 1.1, "until": 2.2, "uninvited": True}
-    engine = sa.create_engine(empty_store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
-    with engine.begin() as connection:
-        migrate(connection, "0002")
-        found = sa.MetaData()
-        found.reflect(connection)
-        connection.execute(sa.insert(found.tables["revocations"]).values(revoked))
-    engine.dispose()
+    brought_to("0002", [("revocations", revoked)], tmp_path, empty_store_url)
     database = Database(tmp_path, empty_store_url)
     assert database.read(revocations.all_revocations) == [Revocation(**revoked)]
     assert database.read(differences) == []
@@ -111,23 +113,99 @@ def test_what_was_used_is_known_when_the_dashboard_comes(tmp_path: Path, empty_s
         "created_at": AT,
     }
     session = SessionRecord(7, 1, "ses_x", ROOM, "x", AT, AT, running=False, visits=2)
-    made_at("0001", tmp_path, empty_store_url)
-    engine = sa.create_engine(empty_store_url or f"sqlite:///{tmp_path / SQLITE_FILE}")
-    with engine.begin() as connection:
-        migrate(connection, "0004")
-        # As the fourth revision had them.
-        found = sa.MetaData()
-        found.reflect(connection)
-        for table, row in (("licences", licence), ("sessions", attrs.asdict(session))):
-            moments = {key: value.replace(tzinfo=None) for key, value in row.items() if isinstance(value, datetime)}
-            connection.execute(sa.insert(found.tables[table]).values(row | (moments if not empty_store_url else {})))
-    engine.dispose()
+    made_first(tmp_path, empty_store_url)
+    brought_to("0004", [("licences", licence), ("sessions", attrs.asdict(session))], tmp_path, empty_store_url)
     database = Database(tmp_path, empty_store_url)
     assert database.read(differences) == []
     assert database.read(partial(sessions.began_within, licence=1, start=AT, end=None, at_most=9)) == [session]
     assert database.read(partial(admins.password_hash, name="admin")) is None
     database.write(partial(admins.set_password, name="admin", password_hash="hash"))
     assert database.read(partial(admins.password_hash, name="admin")) == "hash"
+    database.close()
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "organizations": {"number": 1, "id": str(uuid.UUID(int=9)), "name": "Acme", "created_at": AT, "active": True},
+    "apps": {
+        "number": 1,
+        "id": str(uuid.UUID(int=10)),
+        "organization": 1,
+        "name": "shop",
+        "api_key": "k" * 32,
+        "interval_ms": 10_000,
+        "recording": True,
+        "durations": "{}",
+        "created_at": AT,
+        "active": True,
+    },
+    "conferences": {
+        "number": 3,
+        "id": str(uuid.UUID(int=11)),
+        "app": 1,
+        "conference_id": "standup",
+        "ongoing": True,
+        "duration": 0,
+        "marks": "[]",
+        "created_at": AT,
+    },
+    "participants": {
+        "number": 4,
+        "id": ANN,
+        "app": 1,
+        "participant_id": "ann",
+        "is_sfu": False,
+        "created_at": AT,
+    },
+    "conference_participants": {"conference": 3, "participant": 4},
+    "call_sessions": {
+        "number": 5,
+        "id": str(uuid.UUID(int=12)),
+        "conference": 3,
+        "participant": 4,
+        "duration": 0,
+        "marks": "[]",
+        "seconds": "{}",
+        "events": 3,
+        "media_asked": 0,
+        "media_refused": 0,
+        "created_at": AT,
+    },
+}
+
+
+def test_what_was_reported_is_known_when_events_take_half_the_room(
+    tmp_path: Path, empty_store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A fraction that SQLite's own reading of times would round up, one that is nothing, and one before 1970.
+    moments = [AT.replace(microsecond=999_999), AT.replace(microsecond=0), datetime(1969, 12, 31, 23, 59, 59, 5, UTC)]
+    made_first(tmp_path, empty_store_url)
+    event = {"conference": 3, "participant": 4, "session": 5, "app": 1, "type": "custom", "category": "browser"}
+    events = [
+        {
+            **event,
+            "number": number,
+            "id": str(uuid.UUID(int=number)),
+            "data": f'"{number}"',
+            "request": 1,
+            "created_at": at,
+        }
+        for number, at in enumerate(moments, start=70)
+    ]
+    brought_to("0007", [*CALLS.items(), *(("call_events", each) for each in events)], tmp_path, empty_store_url)
+    with caplog.at_level(logging.INFO, "api.store.database"):
+        database = Database(tmp_path, empty_store_url)
+    (told,) = (record.message for record in caplog.records)  # it takes some five seconds for a million events
+    assert " is brought from revision 0007 to " in told
+    assert database.read(differences) == []
+    assert database.read(calls.last_numbers)["call_events"] == 72
+    conference = CALLS["conferences"]["id"]
+    kept = database.read(partial(calls.conference_by, id=conference))
+    assert kept is not None and kept.events == {5: 3}
+    listed = database.read(partial(call_lists.events_after, conference=conference, after=None, most=9))
+    assert [(each["created_at"], each["data"], each["participant"], each["app"]) for each in listed] == [
+        (moments[number - 70], f'"{number}"', ANN, CALLS["apps"]["id"]) for number in (72, 71, 70)
+    ]
+    assert len({uuid.UUID(each["id"]) for each in listed}) == 3
     database.close()
 
 
@@ -138,7 +216,7 @@ def test_an_empty_database_gets_the_tables_as_declared(tmp_path: Path, empty_sto
 
 
 def test_a_database_of_the_first_revision_works_on(tmp_path: Path, empty_store_url: str) -> None:
-    made_at("0001", tmp_path, empty_store_url)
+    made_first(tmp_path, empty_store_url)
     database = Database(tmp_path, empty_store_url)
     revoked = Revocation(ROOM, "c", 1.0, 2.0, uninvited=False)
     database.write(partial(revocations.keep, news=[revoked], now=0.0))

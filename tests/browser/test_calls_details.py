@@ -13,20 +13,13 @@ from tests.browser.chromium import Chromium, Page
 from tests.browser.conftest import Server
 from tests.browser.member import faults
 from tests.browser.test_calls_pages import MINUTE_MS, App, app  # noqa: F401
-from tests.browser.test_dashboard import TITLE, open_dashboard, press_key, shown, text
+from tests.browser.test_dashboard import TITLE, choose, open_dashboard, press_key, shown, text
 
 TOLD = text(".told")
 EVENTS = "[...document.querySelectorAll('.events td[data-label=\"What\"]')].map((one) => one.textContent)"
 KEYS = {name: {"key": name, "code": name, "windowsVirtualKeyCode": code} for name, code in (
     ("ArrowRight", 39), ("ArrowDown", 40), ("End", 35), ("Escape", 27),
 )}  # fmt: skip
-
-
-def choose(label: str, value: str) -> str:
-    return (
-        f"{{ const s = document.querySelector('select[aria-label=\"{label}\"]'); s.value = '{value}'; "
-        "s.dispatchEvent(new Event('change')) }"
-    )
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from api.store import Database
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import Server, atrium
 from tests.browser.member import faults
-from tests.browser.test_dashboard import TITLE, open_dashboard, shown, text
+from tests.browser.test_dashboard import TITLE, choose, open_dashboard, shown, text
 
 ROWS = "document.querySelectorAll('.listing tbody tr').length"
 PLACE = text(".pages .hint")
@@ -186,6 +186,9 @@ async def test_both_views_of_a_person_stand_one_below_the_other(server: Server, 
     assert 8 < float(rates["browser"]) < 11 and 16 < float(rates["server"]) < 22, told
     views = "[...new Set([...document.querySelectorAll('.events td[data-label=\"Seen by\"]')].map((one) => one.textContent))].sort().join()"
     assert await shown(page, views, ",") == "browser,server"
+    for view in ("server", "browser"):
+        await page.evaluate(choose("Seen by whom", view))
+        await shown(page, views, f"^{view}$")
     assert faults(page) == []
 
 

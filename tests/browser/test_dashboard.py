@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -49,7 +49,7 @@ def customer(server: Server) -> Licence:
     """A licence with limits, and sessions on two days of the last thirty and one before those."""
     domain = f"c{secrets.token_hex(4)}.example"
     made = atrium(server.directory, "licence", "add", "--domain", domain, "--room-limit", "10", "--max-users", "50")
-    noon = datetime.now(UTC).replace(hour=3, minute=0, second=0, microsecond=0)  # of Seoul
+    noon = datetime.now(Config().licence.zone).replace(hour=12, minute=0, second=0, microsecond=0)  # of a licence's day
     number = secrets.randbelow(10**6) + 10**6  # far from those that the running server gives
     rows = [
         sessions.SessionRecord(
@@ -86,6 +86,13 @@ async def open_dashboard(chromium: Chromium, url: str, token: str = "", path: st
 
 def text(selector: str) -> str:
     return f"document.querySelector({selector!r})?.textContent"
+
+
+def choose(label: str, value: str) -> str:
+    return (
+        f"{{ const s = document.querySelector('select[aria-label=\"{label}\"]'); s.value = '{value}'; "
+        "s.dispatchEvent(new Event('change')) }"
+    )
 
 
 async def shown(page: Page, expression: str, pattern: str, timeout_s: float = 10.0) -> str:

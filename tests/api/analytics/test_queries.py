@@ -5,7 +5,9 @@ from typing import Any
 
 import attrs
 import pytest
+import sqlalchemy as sa
 
+from api.store import tables
 from tests.api.analytics.calls import Client, app, client
 from tests.api.analytics.conftest import Api
 
@@ -357,6 +359,20 @@ class TestEvents:
         assert await api.fault("GET", f"{path}?created_at_gt=2026-01-01") == "400 missing_parameters"
         assert await api.fault("GET", f"{path}?conferenceId={NOBODY}") == "400 conference_not_found"
         assert await api.fault("GET", f"{path}?participantId=x") == "400 participant_not_found"
+
+    async def test_by_whose_word(self, api: Api, call: Call) -> None:
+        standup = f"/conferences/{call.conferences[0]['id']}/events"
+        of_anna = f"participantId={call.people['anna']}"
+        for view, types in (("server", []), ("browser", ["tabFocus", "endCall"])):
+            found = await api.data("GET", f"/events/browser?{of_anna}&view={view}")
+            assert [each["type"] for each in found] == types
+        session = (await api.data("GET", f"/conferences/{call.conferences[0]['id']}/events?type=stats"))[0]["session"]
+        said = sa.update(tables.call_sessions).where(tables.call_sessions.c.id == session).values(webrtc_sdk="atrium")
+        api.database.write(lambda db: db.execute(said))
+        whole = await api.data("GET", standup)
+        assert await api.data("GET", f"{standup}?view=server") == whole
+        assert await api.data("GET", f"{standup}?view=browser") == []
+        assert await api.fault("GET", f"{standup}?view=both") == "400 invalid_parameters"
 
     async def test_of_nothing(self, api: Api) -> None:
         assert await api.fault("GET", f"/conferences/{NOBODY}/events") == "400 conference_not_found"

@@ -19,6 +19,12 @@ NOBODY = str(uuid.uuid4())
 PAIR = {"id": "CP", "state": "in-progress"}
 
 
+@pytest.fixture(params=[100, 0], ids=["kept", "read anew"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many conferences the ledger keeps between two reports. With none, each finds what a restart would."""
+    monkeypatch.setattr("api.analytics.kept.CONFERENCES_KEPT", request.param)
+
+
 class TestInitialize:
     async def test_it_gives_a_token_and_the_settings_of_the_app(self, api: Api) -> None:
         made = await app(api, interval=2500)
@@ -423,6 +429,7 @@ class TestMedia:
         await anna.tell("/events/browser", eventName="endCall")
         assert issues(api) == []
 
+    @pytest.mark.usefixtures("kept")
     async def test_a_page_that_gets_none(self, api: Api) -> None:
         anna = await (await client(api)).comes()
         error = {"name": "NotAllowedError", "message": "no"}
@@ -491,6 +498,7 @@ class TestLimits:
     def settings(self) -> AnalyticsSettings:
         return AnalyticsSettings(max_events_per_session=3, dashboard_url="https://d.example/")
 
+    @pytest.mark.usefixtures("kept")
     async def test_so_many_events_of_one_session(self, api: Api) -> None:
         anna = await (await client(api)).comes()
         there = await anna.connects()

@@ -1,5 +1,4 @@
-// The events of a conference as a table, in pages: of whom, of what kind, by whose word. What is chosen there is asked of the
-// server, but for the view: the server has no filter by session, so that one hides rows of what has been loaded.
+// The events of a conference as a table, in pages: of whom, of what kind, by whose word.
 
 import { Unwelcome } from "../client.js";
 import { Rows, h, row, set, table, write } from "../dom.js";
@@ -47,8 +46,7 @@ export class EventList {
     this.#context = context;
     this.#id = id;
     this.#personOf = personOf;
-    for (const each of [this.#who, this.#which]) each.addEventListener("change", () => this.load());
-    this.#view.addEventListener("change", () => this.#paint());
+    for (const each of [this.#who, this.#which, this.#view]) each.addEventListener("change", () => this.load());
     this.#more.addEventListener("click", () => this.#ask());
     this.element = h("section", {}, h("div", { class: "heading" }, h("h2", {}, "Events"),
       h("div", { class: "tools" }, this.#who, this.#which, this.#view)),
@@ -95,6 +93,7 @@ export class EventList {
     const query = new URLSearchParams({ limit: PAGE, offset: this.#loaded.length });
     if (type !== "") query.set("type", type);
     if (this.#who.value !== "") query.set("participantId", this.#who.value);
+    if (this.#view.value !== "") query.set("view", this.#view.value);
     if (place !== null) query.set("conferenceId", this.#id);
     const path = place ?? `conferences/${encodeURIComponent(this.#id)}/events`;
     this.#busy = true;
@@ -116,16 +115,12 @@ export class EventList {
   }
 
   #paint() {
-    const view = this.#view.value;
-    const shown = view === "" ? this.#loaded : this.#loaded.filter((event) => this.#viewOf(event) === view);
     const left = this.#count - this.#loaded.length;
-    this.#rows.update(shown, (event) => event.id);
-    this.#table.element.hidden = shown.length === 0;
+    this.#rows.update(this.#loaded, (event) => event.id);
+    this.#table.element.hidden = this.#loaded.length === 0;
     this.#more.hidden = left <= 0;
     write(this.#more, `More (${count(left)})`);
-    const none = shown.length === 0 ? "No such event" : "";
-    const some = shown.length < this.#loaded.length ? `${count(shown.length)} of the ${count(this.#loaded.length)} that are loaded` : "";
-    write(this.#note, none || some);
+    write(this.#note, this.#loaded.length === 0 ? "No such event" : "");
   }
 
   #viewOf(event) {
