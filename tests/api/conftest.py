@@ -1,18 +1,19 @@
 """Fixtures: a directory, databases, a server in this process and one in its own, and what clients of them need."""
 
 import json
+import multiprocessing
+import multiprocessing.process
 import os
 import secrets
-import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import httpx
@@ -31,7 +32,7 @@ from api.store import Database, admins, keys, users
 from api.store.database import SQLITE_FILE
 from api.viewers import BEARER_KEYS
 from signalling.settings import RoomApiSettings
-from tests.api import postgresql
+from tests.api import postgresql, served
 from tests.api.fakes import FakeEngine
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,9 @@ POSTGRESQL = "postgresql"
 DATABASES = [SQLITE, POSTGRESQL, *os.environ.get("ATRIUM_TEST_STORE_URLS", "").split()]
 
 QUICK = "ATRIUM_TEST_QUICK" in os.environ
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([served.__name__])
 
 
 @pytest.fixture(scope="session")
@@ -267,20 +271,39 @@ async def server(
 class Process:
     """A server in a process of its own."""
 
-    popen: subprocess.Popen[bytes]
     ready: dict[str, object]
+    _process: multiprocessing.process.BaseProcess
+    _stdout: IO[bytes]
 
     @property
     def url(self) -> str:
         return str(self.ready["http"])
 
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
     def kill(self) -> None:
-        self.popen.send_signal(signal.SIGKILL)
-        self.popen.wait(10)
+        self._process.kill()
+        self._process.join(10)
+
+    def ask_to_stop(self) -> None:
+        self._process.terminate()
+
+    def wait(self) -> int:
+        """Its exit code."""
+        self._process.join(20)
+        assert self._process.exitcode is not None, "it goes on"
+        return self._process.exitcode
 
     def stop(self) -> int:
-        self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(20)
+        self.ask_to_stop()
+        return self.wait()
+
+    def said(self) -> bytes:
+        """All that it wrote after its first line, once it has ended."""
+        return self._stdout.read()
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -291,23 +314,22 @@ def environment(**more: str) -> dict[str, str]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts server processes and ends those that are left."""
-    started: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as ends:
 
-    def start(*arguments: str, directory: Path = tmp_path, **variables: str) -> Process:
-        command = [sys.executable, "-m", "tests.api.served", str(directory), *arguments]
-        popen = subprocess.Popen(command, cwd=ROOT, env=environment(**variables), stdout=subprocess.PIPE)
-        started.append(popen)
-        assert popen.stdout is not None
-        line = popen.stdout.readline()
-        return Process(popen, json.loads(line))
+        def start(*, directory: Path = tmp_path, demo: bool = False, **variables: str) -> Process:
+            reader, writer = multiprocessing.Pipe(duplex=False)
+            stdout = ends.enter_context(open(os.dup(reader.fileno()), "rb"))
+            reader.close()
+            process = FORKS.Process(
+                target=served.main, args=(writer, environment(**variables), directory), kwargs={"demo": demo}
+            )
+            process.start()
+            ends.callback(process.join, 10)
+            ends.callback(process.kill)
+            writer.close()
+            return Process(json.loads(stdout.readline()), process, stdout)
 
-    yield start
-    for popen in started:
-        if popen.poll() is None:
-            popen.kill()
-        popen.wait(10)
-        assert popen.stdout is not None
-        popen.stdout.close()
+        yield start
 
 
 Run = Callable[..., tuple[int, str, str]]

@@ -1,7 +1,14 @@
-"""A server process for tests: the real composition root on a fake engine. `python -m tests.api.served DIR [--demo]`."""
+"""A server process for tests: the real composition root on a fake engine.
 
+It is forked from a process that has imported all of it already (`start` in conftest.py): that takes a second, and there are dozens
+of them.
+"""
+
+import os
 import sys
+from collections.abc import Mapping
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import trio
@@ -11,8 +18,12 @@ from api.config import load
 from api.server import serve
 from tests.api.fakes import FakeEngine
 
-if __name__ == "__main__":
+
+def main(stdout: Connection, environment: Mapping[str, str], directory: Path, *, demo: bool) -> None:
+    os.dup2(stdout.fileno(), sys.stdout.fileno())
+    stdout.close()
+    os.environ.clear()
+    os.environ.update(environment)
     logs.configure()
     config = load(flags={("http", "bind"): "127.0.0.1:0"})
-    demo = "--demo" in sys.argv
-    trio.run(partial(serve, config, Path(sys.argv[1]), engine_factory=FakeEngine, demo=demo))
+    trio.run(partial(serve, config, directory, engine_factory=FakeEngine, demo=demo))

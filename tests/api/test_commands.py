@@ -109,7 +109,7 @@ def test_a_mistake_in_the_configuration_is_one_line(run: Run, tmp_path: Path) ->
 def test_rooms_are_asked_of_the_running_server(run: Run, tmp_path: Path, start: Callable[..., Process]) -> None:
     code, _, err = run("room", "list")
     assert (code, "no server runs" in err) == (1, True)
-    process = start("--demo")
+    process = start(demo=True)
     assert run("room", "list", "--json") == (0, "[]\n", "")
     assert run("room", "end", "nowhere") == (1, "", "atrium: no such room is live\n")
     process.kill()

@@ -31,18 +31,17 @@ def authorized(url: str, key: str) -> httpx.Client:
 
 
 def test_it_says_where_it_is_in_one_line_and_leaves_no_trace(tmp_path: Path, start: Start) -> None:
-    process = start("--demo", directory=tmp_path / "new" / "data")
+    process = start(demo=True, directory=tmp_path / "new" / "data")
     assert set(process.ready) == {"ready", "http", "media"}
     assert process.ready["ready"] is True
     assert process.ready["media"] == ["127.0.0.1:40000"]
     file = tmp_path / "new" / "data" / SERVER_FILE
     written = json.loads(file.read_text())
-    assert (written["http"], written["pid"]) == (process.url, process.popen.pid)
+    assert (written["http"], written["pid"]) == (process.url, process.pid)
     assert httpx.get(f"{process.url}/healthz", trust_env=False, verify=False).status_code == 200
     assert process.stop() == 0
     assert not file.exists()
-    assert process.popen.stdout is not None
-    assert process.popen.stdout.read() == b""
+    assert process.said() == b""
 
 
 def test_secrets_are_for_the_owner_only(tmp_path: Path, start: Start) -> None:
@@ -56,8 +55,8 @@ def test_secrets_are_for_the_owner_only(tmp_path: Path, start: Start) -> None:
 
 def test_the_demo_room_is_made_once(tmp_path: Path, start: Start) -> None:
     key = make_key(tmp_path)
-    start("--demo").stop()
-    process = start("--demo")
+    start(demo=True).stop()
+    process = start(demo=True)
     with authorized(process.url, key) as client:
         (room,) = client.get("/v1/rooms").json()["rooms"]
     assert (room["name"], room["open"]) == ("demo", True)
@@ -74,7 +73,7 @@ def test_a_second_server_on_a_directory_is_refused(tmp_path: Path, start: Start)
     # What a killed one leaves keeps nobody out.
     process.kill()
     again = start()
-    assert json.loads((tmp_path / SERVER_FILE).read_text())["pid"] == again.popen.pid
+    assert json.loads((tmp_path / SERVER_FILE).read_text())["pid"] == again.pid
 
 
 def test_a_command_is_heeded_by_a_running_server_at_once(tmp_path: Path, start: Start) -> None:
@@ -92,13 +91,13 @@ async def test_a_signal_drains_then_closes_sockets_with_1012(start: Start) -> No
     process = await trio.to_thread.run_sync(start)
     url = httpx.URL(process.url)
     async with websocket((url.host, url.port or 0)) as connection:
-        process.popen.send_signal(signal.SIGTERM)
+        process.ask_to_stop()
         with trio.fail_after(10), pytest.raises(trio_websocket.ConnectionClosed) as closed:
             assert "server_draining" in await connection.get_message()
             await connection.get_message()
     assert closed.value.reason is not None
     assert closed.value.reason.code == 1012
-    assert await trio.to_thread.run_sync(process.popen.wait, 10) == 0
+    assert await trio.to_thread.run_sync(process.wait) == 0
 
 
 async def test_an_invitation_that_is_over_is_over_for_the_next_server_too(tmp_path: Path, start: Start) -> None:

@@ -102,7 +102,7 @@ async def test_the_kpoint_demo_has_its_page_and_a_good_key(server: Server) -> No
 
 
 def test_nobody_is_given_a_key_without_the_demo(start: Callable[..., Process], tmp_path: Path) -> None:
-    start("--demo").kill()
+    start(demo=True).kill()
     with httpx.Client(base_url=start().url, trust_env=False, verify=False) as client:
         assert client.get("/kpoint-demo/key").status_code == 404
         assert client.get("/kpoint-demo").status_code == 200
