@@ -148,7 +148,10 @@ def test_a_level_goes_along_to_another_room(stage: Stage) -> None:
     stage.plane.drain()
     anna, owner = room["anna"].sent.publication, frozenset([room["anna"].caller.peer.owner])
     anna.set_bus(other)
-    assert set(stage.plane.drain()) == {LevelsChanged(room.bus, owner), LevelsChanged(other, owner)}
+    told = set(stage.plane.drain())
+    # Its worker says so too, soon: on a busy machine before this drain.
+    told.discard(SpeakerChanged(room.bus, None))
+    assert told == {LevelsChanged(room.bus, owner), LevelsChanged(other, owner)}
 
 
 def test_a_closed_room_tells_nothing(stage: Stage) -> None:
