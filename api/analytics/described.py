@@ -8,7 +8,8 @@ Operation = dict[str, Any]
 
 _TIMES: Final = ("created_at_gt", "created_at_gte", "created_at_lt", "created_at_lte")
 _PAGE: Final = ("limit", "offset", "order")
-_OF_EVENTS: Final = ("conferenceId", "participantId", "type", *_TIMES, *_PAGE)
+_EVENTS: Final = ("type", "view", *_TIMES, *_PAGE)
+_OF_EVENTS: Final = ("conferenceId", "participantId", *_EVENTS)
 _OF_RECORDS: Final = ("appId", "conferenceId", "participantId", "sessionId", *_TIMES, *_PAGE)
 _RANGE: Final = ("appId", "created_at_gte", "created_at_lte")
 _EVENT: Final = ("token", "eventName", "data", "peerId", "connectionId", "delta")
@@ -93,7 +94,7 @@ _ROUTES: Final[dict[str, list[tuple[str, str, bool, tuple[str, ...]]]]] = {
         )
     ],
     "/conferences/{id}": [("get", "A conference", True, ())],
-    "/conferences/{id}/events": [("get", "Its events", True, ("type", "participantId", *_TIMES, *_PAGE))],
+    "/conferences/{id}/events": [("get", "Its events", True, ("participantId", *_EVENTS))],
     "/conferences/{id}/graphs": [("get", "What flowed in it, once it is over", True, ("points",))],
     "/conferences/{id}/export": [("get", "All its events, one a line", True, ("format",))],
     "/participants": [("get", "Participants", True, ("appId", "conferenceId", *_TIMES, *_PAGE))],
