@@ -45,8 +45,8 @@ SETTINGS: Final = {
     "ATRIUM_ANALYTICS_MAX_EVENTS_PER_SESSION": str(10**9),
 }
 KINDS: Final = ("audio", "video")
-# Reports of a call with sound and picture both ways, as long as those of Chromium 140.
-REPORT_FIELDS: Final = 24
+# Reports of a call with sound and picture both ways make a body of 8.8 kB; those of Chromium 140 are of 8.7.
+REPORT_FIELDS: Final = 26
 
 
 @attrs.frozen
