@@ -17,6 +17,7 @@ from tests.browser.test_dashboard import TITLE, choose, open_dashboard, press_ke
 
 TOLD = text(".told")
 EVENTS = "[...document.querySelectorAll('.events td[data-label=\"What\"]')].map((one) => one.textContent)"
+SPANS = "[...document.querySelectorAll('.lane .span:not(.stay)')].map((one) => one.className.replace('span ', ''))"
 KEYS = {name: {"key": name, "code": name, "windowsVirtualKeyCode": code} for name, code in (
     ("ArrowRight", 39), ("ArrowDown", 40), ("End", 35), ("Escape", 27),
 )}  # fmt: skip
@@ -74,13 +75,28 @@ async def test_a_timeline_is_read_by_keyboard(server: Server, chromium: Chromium
 
 async def test_a_connection_is_drawn_by_its_states(server: Server, chromium: Chromium, conference: Any) -> None:
     page = await opened(chromium, server, conference)
-    spans = "[...document.querySelectorAll('.lane .span:not(.stay)')].map((one) => one.className.replace('span ', ''))"
-    assert await page.evaluate(spans) == ["coming", "up", "away", "up"]
+    assert await page.evaluate(SPANS) == ["coming", "up", "away", "up"]
     lasted = await page.evaluate(
         "[...document.querySelectorAll('.lane .span:not(.stay)')].map((one) => parseInt(one.title.split(': ')[1]))"
     )
     # What requests take of time adds up.
     assert all(abs(is_ - should) < 1500 for is_, should in zip(lasted[:3], (2000, 58_000, 3000), strict=True)), lasted
+    assert faults(page) == []
+
+
+async def test_connecting_just_after_connected_was_before_it(server: Server, chromium: Chromium, app: App) -> None:
+    """Browsers tell of both within less than the ways of reports differ by; the record of the connection has it so, too."""
+    visit = await app.visit("hair", "remy")
+    up = 4 * MINUTE_MS
+    later = up - 10_000
+    await visit.connections(("connected", up), ("connecting", up - 99), ("failed", later), ("connecting", later - 99))
+    await visit.end()
+    found = await app.conference("hair")
+    (record,) = (await app.ask("GET", f"/connections?conferenceId={found['id']}"))["data"]
+    assert record["state"] == "connecting"
+    page = await open_dashboard(chromium, server.url, server.key, f"#/calls/conferences/{found['id']}")
+    await page.wait_for(f"{EVENTS}.length === 6")
+    assert await page.evaluate(SPANS) == ["coming", "up", "up broken", "coming"]
     assert faults(page) == []
 
 

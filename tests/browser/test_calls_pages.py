@@ -89,6 +89,14 @@ class Visit:
         event = {"token": self.token, "eventName": name, "data": data, "delta": ms_ago}
         await self.app.ask("POST", "/connection", {**event, **self.ids})
 
+    async def connections(self, *changes: tuple[object, int]) -> None:
+        """The same by one request, so that the times between them are exact. State and ms ago."""
+        events = [
+            {"eventName": "onconnectionstatechange", "data": state, "delta": ms_ago, **self.ids}
+            for state, ms_ago in changes
+        ]
+        await self.app.ask("POST", "/connection/batch", {"token": self.token, "data": events})
+
     async def stats(self, number: int, ms_ago: int) -> None:
         heard = {
             "id": "I",

@@ -336,6 +336,8 @@ async def test_the_dashboard_shows_both_views(
         "Bobserver",
     ]
     await page.wait_for("document.querySelectorAll('.lane .dot').length > 10")
+    last = "[...document.querySelectorAll('.lane .way')].map((one) => [...one.querySelectorAll('.span')].at(-1)?.className)"
+    assert [*filter(None, await page.evaluate(last))] == ["span up"] * 4
     await page.wait_for("document.querySelectorAll('.lines canvas').length >= 5", PATIENCE_S)
     legend = "document.querySelector('.lines[aria-label={}] .legend').textContent"
     await shown(page, legend.format('"Bit rate"'), "browser receives.*browser sends")

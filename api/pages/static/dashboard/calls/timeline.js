@@ -9,6 +9,7 @@ const TICKS = 6;
 const SHORTEST_MS = 1000;
 const UP = new Set(["connected", "stable"]); // of a negotiation
 const FAR = 10; // marks, of a page up or down
+const UNCERTAIN_MS = 100; // in which `connecting` may seem to be younger than `connected`; as course.py has it
 const HINT = "Point at a mark, or move along a line with the arrow keys; Enter shows the event in the table below.";
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
@@ -135,8 +136,10 @@ function bars(connection, events, now, place) {
   const start = moment(connection.start_time);
   const end = moment(connection.end_time) ?? now;
   const first = connection.connection_info.negotiations[0];
-  const changes = events.filter((each) => each.type === "onconnectionstatechange" && typeof each.data === "string" && each.data !== "closed")
+  const told = events.filter((each) => each.type === "onconnectionstatechange" && typeof each.data === "string" && each.data !== "closed")
     .map((each) => [moment(each.created_at), each.data]);
+  const changes = told.filter(([at, state]) => state !== "connecting"
+    || !told.some(([up, was]) => was === "connected" && up <= at && at - up < UNCERTAIN_MS));
   if (changes.length === 0) {
     const isUp = first === undefined || UP.has(first.status);
     if (isUp) changes.push([first === undefined ? start : moment(first.end_time), "connected"]);
