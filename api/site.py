@@ -112,6 +112,15 @@ def mount(app: QuartTrio, services: Services) -> None:
         place = {"conference": "conferences", "participant": "participants"}.get(what, what)
         return Response("", 302, {"Location": f"/dashboard#/calls/{place}/{id}"})
 
+    @app.get("/dashboard/organization/<uuid:id>")
+    async def dashboard_organization(id: UUID) -> Response:
+        """As the search names it; there is one at most, so that all calls are its."""
+        return Response("", 302, {"Location": "/dashboard#/calls"})
+
+    @app.get("/dashboard/records")
+    async def dashboard_records() -> Response:
+        return Response("", 302, {"Location": "/dashboard#/calls/records"})
+
     @app.get("/kpoint-demo")
     async def kpoint_page() -> Response:
         return _served(files["kpoint-demo.html"])

@@ -31,6 +31,9 @@ OF_PARTICIPANTS: Final = ("appId", "conferenceId", *sorted(TIMES))
 OF_SESSIONS: Final = ("appId", "conferenceId", "participantId")
 OF_OTHERS: Final = ("appId", "conferenceId", "participantId", "sessionId", *sorted(TIMES))
 OF_EVENTS: Final = ("conferenceId", "participantId")
+OF_ALL_EVENTS: Final = ("appId", *OF_EVENTS, *sorted(TIMES))
+OF_TRACKS: Final = ("appId", "conferenceId", "participantId", *sorted(TIMES))
+OF_SUMMARIES: Final = ("appId", "conferenceId", *sorted(TIMES))
 NOT_FOUND: Final[Mapping[str, str]] = {
     "appId": "app_not_found",
     "conferenceId": "conference_not_found",
@@ -88,6 +91,20 @@ class Queries:
         wanted = listing(given, ("participantId", *sorted(TIMES)), of_unknown=NOT_FOUND)
         wider = attrs.evolve(wanted.filter, conference=asked.id, **_events_of(given))
         return await self._listed(attrs.evolve(wanted, filter=wider), call_lists.event_list, rows.event)
+
+    # --- lists of ours, for who looks at records (section 9) ---
+
+    async def all_events(self, asked: Asked) -> object:
+        given = arguments(asked.request.query)
+        wanted = asked_for(given, OF_ALL_EVENTS, of_unknown=NOT_FOUND)
+        wider = attrs.evolve(wanted.filter, **_events_of(given))
+        return await self._listed(attrs.evolve(wanted, filter=wider), call_lists.event_list, rows.event)
+
+    async def tracks(self, asked: Asked) -> object:
+        return await self._list(asked, OF_TRACKS, call_lists.track_list, rows.track)
+
+    async def summaries(self, asked: Asked) -> object:
+        return await self._list(asked, OF_SUMMARIES, call_lists.summary_list, rows.summary)
 
     async def _list(self, asked: Asked, filters: Collection[str], query: Lists, row: Row) -> object:
         return await self._listed(asked_for(arguments(asked.request.query), filters), query, row)

@@ -20,7 +20,7 @@ from api.analytics.ledger import CONNECTION, Hello, Ledger, Visit
 from api.analytics.records import SERVER, Session, Track
 from api.analytics.reports import read_new_track, read_stats, read_track_event
 from api.analytics.tokens import ReportTokens
-from api.analytics.words import NOTHING, value_of, when
+from api.analytics.words import NOTHING
 from api.analytics.writer import Writer
 from api.config import AnalyticsSettings
 from api.places import Places
@@ -233,14 +233,4 @@ def _track(found: tuple[Track, Session] | None) -> Mapping[str, Any] | None:
         return None
     track, session = found
     connection = next((each.id for each in session.connections if each.number == track.connection), None)
-    return {
-        "id": track.id,
-        "session": session.id,
-        "connection": connection,
-        "kind": track.kind,
-        "direction": track.direction,
-        "track_id": track.track_id,
-        "label": track.label,
-        "track_info": value_of(json_of(track.info)),
-        "created_at": when(track.created_at),
-    }
+    return rows.track({**track.row(), "session": session.id, "connection": connection})

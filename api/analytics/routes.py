@@ -84,6 +84,9 @@ def routes_of(services: Services) -> Mapping[str, Route]:
         "/events/browser": {"GET": queries.events("browser")},
         "/connection": {"GET": queries.events(CONNECTION)},
         "/stats": {"GET": queries.events("stats")},
+        "/records/events": {"GET": queries.all_events},
+        "/records/tracks": {"GET": queries.tracks},
+        "/records/summaries": {"GET": queries.summaries},
         "/search": {"GET": Search(services.store).search},
         **{path: {"GET": handler} for path, handler in overview.handlers().items()},
     }

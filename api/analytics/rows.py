@@ -3,12 +3,14 @@ the text that it is: nobody reads it on the way.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from api.analytics.issues import ISSUES
 from api.analytics.words import value_of, when
 
 Record = Mapping[str, Any]
+
+SUMMARY_VERSION: Final = 1
 
 
 def conference(row: Record) -> dict[str, Any]:
@@ -80,6 +82,27 @@ def peer_connection(row: Record) -> dict[str, Any]:
         "start_time": when(row["start_time"]),
         "end_time": when(row["end_time"]),
         "duration": row["duration"],
+        "created_at": when(row["created_at"]),
+    }
+
+
+def track(row: Record) -> dict[str, Any]:
+    named = ("id", "session", "connection", "kind", "direction", "track_id", "label")
+    return {
+        **{name: row[name] for name in named},
+        "track_info": value_of(row["info"]),
+        "created_at": when(row["created_at"]),
+    }
+
+
+def summary(row: Record) -> dict[str, Any]:
+    """One that is there is done. It has no id of its own: a conference has one at most."""
+    return {
+        "id": row["id"],
+        "conference": row["id"],
+        "status": "done",
+        "version": SUMMARY_VERSION,
+        "end_time": when(row["end_time"]),
         "created_at": when(row["created_at"]),
     }
 

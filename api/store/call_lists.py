@@ -21,6 +21,7 @@ from api.store.tables import (
     issues,
     participants,
     peer_connections,
+    summaries,
     tracks,
 )
 
@@ -201,6 +202,18 @@ def event_list(connection: sa.Connection, asked: Asked) -> Listed:
     return Listed(_with_ids(rows), count)
 
 
+def track_list(connection: sa.Connection, asked: Asked) -> Listed:
+    sessions = sa.select(call_sessions.c.number).where(*_of(call_sessions, asked.filter))
+    where = [tracks.c.session.in_(sessions), *_times(tracks, asked.filter)]
+    return Listed(*_page(connection, _TRACKS, tracks, where, asked))
+
+
+def summary_list(connection: sa.Connection, asked: Asked) -> Listed:
+    """What is known of each but its data; `id` is the conference's."""
+    where = [*_of(_SUMMARIES, asked.filter), *_times(_SUMMARIES, asked.filter)]
+    return Listed(*_page(connection, sa.select(_SUMMARIES), _SUMMARIES, where, asked))
+
+
 def events_after(
     connection: sa.Connection, conference: str, after: tuple[datetime, int] | None, most: int
 ) -> list[Record]:
@@ -306,6 +319,23 @@ _ISSUES = (
     .join(participants, participants.c.number == issues.c.participant)
     .outerjoin(peer_connections, peer_connections.c.number == issues.c.connection)
 )
+_TRACKS = (
+    _named(tracks, _uuid(call_sessions, "session"), _uuid(peer_connections, "connection"))
+    .join(call_sessions, call_sessions.c.number == tracks.c.session)
+    .outerjoin(peer_connections, peer_connections.c.number == tracks.c.connection)
+)
+# One a conference, whose number and id stand for its own.
+_SUMMARIES = (
+    sa.select(
+        summaries.c.conference.label("number"),
+        summaries.c.conference,
+        conferences.c.id,
+        summaries.c.end_time,
+        summaries.c.created_at,
+    )
+    .join(conferences, conferences.c.number == summaries.c.conference)
+    .subquery()
+)
 _EVENTS = (
     _named(
         call_events,
@@ -328,7 +358,7 @@ _EVENTS = (
 
 
 def _page(
-    connection: sa.Connection, query: sa.Select[Any], table: sa.Table, where: Sequence[Condition], asked: Asked
+    connection: sa.Connection, query: sa.Select[Any], table: sa.FromClause, where: Sequence[Condition], asked: Asked
 ) -> tuple[list[Record], int]:
     columns = (table.c.created_at, table.c.number)
     order = [column.desc() if asked.newest_first else column.asc() for column in columns]
@@ -347,11 +377,11 @@ def _page(
     return [by_number[number] for number in chosen], count
 
 
-def _times(table: sa.Table, given: Filter) -> list[Condition]:
+def _times(table: sa.FromClause, given: Filter) -> list[Condition]:
     return [OPERATORS[operator](table.c.created_at, moment) for operator, moment in given.created]
 
 
-def _of(table: sa.Table, given: Filter) -> list[Condition]:
+def _of(table: sa.FromClause, given: Filter) -> list[Condition]:
     """What belongs to those that the filter names; to nothing, if they are not there."""
     where = [_is_seen(table)]
     for name in ("conference", "participant", "session"):
@@ -363,7 +393,7 @@ def _of(table: sa.Table, given: Filter) -> list[Condition]:
     return where
 
 
-def _owned(connection: sa.Connection, table: sa.Table, given: Filter) -> list[Condition]:
+def _owned(connection: sa.Connection, table: sa.FromClause, given: Filter) -> list[Condition]:
     """The same, but who is named has to be there. An app counts only if nothing else is named."""
     where: list[Condition] = []
     for name in ("conference", "participant"):
@@ -386,6 +416,8 @@ def _events_owned(connection: sa.Connection, given: Filter) -> list[Condition]:
         where.append(call_events.c.conference.in_(sa.select(sessions.conference).where(of_person)))
     if given.conference is not None:
         where.append(call_events.c.conference == _found(connection, "conference", given.conference))
+    if not where and given.app is not None:
+        where.append(_of_app(call_events, sa.literal(_found(connection, "app", given.app))))
     return where or [_is_seen(call_events)]
 
 
@@ -399,7 +431,7 @@ def _sessions_by(sdk: str, given: Filter) -> sa.Select[Any]:
     return query
 
 
-def _of_app(table: sa.Table, app: sa.ColumnElement[Any]) -> Condition:
+def _of_app(table: sa.FromClause, app: sa.ColumnElement[Any]) -> Condition:
     return table.c.conference.in_(sa.select(conferences.c.number).where(conferences.c.app == app))
 
 
@@ -424,7 +456,7 @@ def _of_active_app(table: sa.Table) -> Condition:
     return table.c.app.in_(sa.select(apps.c.number).where(apps.c.active))
 
 
-def _is_seen(table: sa.Table) -> Condition:
+def _is_seen(table: sa.FromClause) -> Condition:
     of_active = sa.select(conferences.c.number).where(_of_active_app(conferences))
     return table.c.conference.in_(of_active)
 

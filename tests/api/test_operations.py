@@ -29,8 +29,8 @@ def routes() -> set[tuple[str, str]]:
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in rules
         if not rule.websocket
-        and not rule.rule.startswith((*PAGES, "/dashboard/<"))
-        and rule.rule not in ("/", "/dashboard")
+        and not rule.rule.startswith((*PAGES, "/dashboard/<", "/dashboard/organization/"))
+        and rule.rule not in ("/", "/dashboard", "/dashboard/records")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 

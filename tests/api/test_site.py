@@ -232,4 +232,7 @@ async def test_records_of_calls_have_addresses_of_their_own(server: Server, path
         answer = await client.get(f"/dashboard/{path}/{id}")
         assert (answer.status_code, answer.headers["location"]) == (302, f"/dashboard#/calls/{place}/{id}")
         assert (await client.get(f"/dashboard/{path}/nobody")).status_code == 404
+        for other, shown in ((f"organization/{id}", ""), ("records", "/records")):
+            answer = await client.get(f"/dashboard/{other}")
+            assert (answer.status_code, answer.headers["location"]) == (302, f"/dashboard#/calls{shown}")
         assert (await client.get(f"/dashboard/others/{id}")).status_code == 404

@@ -13,6 +13,7 @@ import attrs
 import httpx
 import pytest
 import sqlalchemy as sa
+import trio
 
 from api.store import Database
 from tests.browser.chromium import Chromium
@@ -321,6 +322,9 @@ async def test_addresses_that_the_api_gives_lead_to_their_pages(server: Server, 
 
 async def test_records_of_an_app_are_of_that_app(server: Server, chromium: Chromium, app: App) -> None:
     await (await app.visit("recorded", "pia", platform={"os": {"name": "Haiku"}})).end()
+    with trio.fail_after(40):
+        while not (await app.ask("GET", f"/records/summaries?appId={app.id}"))["data"]:
+            await trio.sleep(0.1)
     page = await open_dashboard(chromium, server.url, server.key, "#/calls/records")
     await page.wait_for(f"document.querySelector('option[value=\"{app.id}\"]') !== null")
     choose = partial(
@@ -331,6 +335,9 @@ async def test_records_of_an_app_are_of_that_app(server: Server, chromium: Chrom
     for kind, columns, number in (
         ("conferences", "conference_id", 1),
         ("participants", "participant_id", 2),
+        ("tracks", "track_id", 0),
+        ("events", "category", 2),
+        ("summaries", "status", 1),
         ("sessions", "webrtc_sdk", 1),
     ):
         await page.evaluate(choose(kind))
@@ -339,7 +346,7 @@ async def test_records_of_an_app_are_of_that_app(server: Server, chromium: Chrom
             "[...document.querySelectorAll('.records thead th')].map((one) => one.textContent).join()",
             columns,
         )
-        await shown(page, PLACE, f"^1 to {number} of {number}$")
+        await shown(page, PLACE, f"^1 to {number} of {number}$" if number else "^None$")
         assert await page.evaluate(ROWS) == number
     await page.click(".records button")
     record = json.loads(await shown(page, text("dialog.asking pre"), "Haiku"))

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 import pytest
 import sqlalchemy as sa
+import trio
 
 from api.store import tables
 from tests.api.analytics.calls import Client, app, client
@@ -376,6 +377,73 @@ class TestEvents:
 
     async def test_of_nothing(self, api: Api) -> None:
         assert await api.fault("GET", f"/conferences/{NOBODY}/events") == "400 conference_not_found"
+
+
+class TestRecords:
+    """Lists beside those that dashboards of peermetrics know, for who looks at every record (section 9)."""
+
+    async def test_events_of_an_app(self, api: Api, call: Call) -> None:
+        path = f"/records/events?appId={call.app['id']}"
+        others = await (await client(api, "carla", "other")).comes()
+        await others.tell("/events/browser", eventName="tabFocus", focus=True)
+        whole = await api.data("GET", path)
+        of_both = [
+            event
+            for conference in call.conferences
+            for event in await api.data("GET", f"/conferences/{conference['id']}/events")
+        ]
+        assert sorted(whole, key=lambda each: str(each["id"])) == sorted(of_both, key=lambda each: str(each["id"]))
+        newest = (await api.ask("GET", f"{path}&limit=2&order=-created_at")).json()
+        assert ([each["id"] for each in newest["results"]], newest["count"]) == (
+            [each["id"] for each in whole[:-3:-1]],
+            6,
+        )
+        assert [each["type"] for each in await api.data("GET", f"{path}&type=stats&view=browser")] == ["stats"]
+        assert await api.data("GET", f"{path}&view=server") == []
+        assert [each["type"] for each in await api.data("GET", f"{path}&created_at_gt=2026-11-23T12:00")] == ["endCall"]
+        assert await api.data("GET", f"{path}&participantId={call.people['boris']}") == []
+
+    async def test_tracks(self, api: Api, call: Call) -> None:
+        told = {"event": "ontrack", "data": {"kind": "video", "label": "camera"}, **call.connection}
+        # Anna is gone, and yet: what was on its way is taken.
+        made = (await call.anna.tell("/tracks", trackId="t", **told))["data"]
+        (session, _) = await api.data("GET", f"/sessions?conferenceId={call.conferences[0]['id']}")
+        assert (made["session"], made["label"]) == (session["id"], "camera")
+        standup, alone = (each["id"] for each in call.conferences)
+        for query, found in (
+            (f"appId={call.app['id']}", [made]),
+            (f"conferenceId={standup}", [made]),
+            (f"conferenceId={alone}", []),
+            (f"participantId={call.people['anna']}", [made]),
+            (f"participantId={call.people['boris']}", []),
+            (f"appId={NOBODY}", []),
+            (f"conferenceId={standup}&created_at_lte=2026-11-23T12:00", []),
+        ):
+            assert await api.data("GET", f"/records/tracks?{query}") == found, query
+
+    async def test_summaries(self, api: Api, call: Call) -> None:
+        standup, alone = (each["id"] for each in call.conferences)
+        with trio.fail_after(20):
+            while not (found := await api.data("GET", f"/records/summaries?appId={call.app['id']}")):
+                await trio.sleep(0.01)
+        at = "2026-11-23 12:01:00"
+        row = {"id": standup, "conference": standup, "status": "done", "version": 1, "end_time": at, "created_at": at}
+        assert found == [row]
+        assert (await api.ask("GET", f"/records/summaries?conferenceId={standup}&limit=1")).json()["results"] == [row]
+        assert await api.data("GET", f"/records/summaries?conferenceId={alone}") == []
+
+    @pytest.mark.parametrize("kind", ["events", "tracks", "summaries"])
+    async def test_of_nothing_and_of_what_is_gone(self, api: Api, call: Call, kind: str) -> None:
+        path = f"/records/{kind}"
+        assert await api.fault("GET", path) == "400 missing_parameters"
+        of_bad = "400 app_not_found" if kind == "events" else "400 invalid_parameters"
+        assert await api.fault("GET", f"{path}?appId=x") == of_bad
+        assert (await api.ask("GET", f"{path}?appId={call.app['id']}", authorization="")).status_code == 401
+        await api.ask("DELETE", f"/apps/{call.app['id']}")
+        if kind == "events":
+            assert await api.fault("GET", f"{path}?appId={call.app['id']}") == "400 app_not_found"
+        else:
+            assert await api.data("GET", f"{path}?appId={call.app['id']}") == []
 
 
 async def test_who_may_ask(api: Api, call: Call) -> None:

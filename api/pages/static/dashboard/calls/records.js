@@ -14,8 +14,12 @@ const COLUMNS = {
   participants: ["id", "participant_id", "participant_name", "app", "created_at"],
   sessions: ["id", "conference", "participant", "webrtc_sdk", "created_at"],
   connections: ["id", "participant", "peer", "type", "state", "created_at"],
+  tracks: ["id", "session", "connection", "track_id", "direction", "kind", "created_at"],
+  events: ["id", "conference", "participant", "connection", "type", "category", "created_at"],
   issues: ["id", "session", "connection", "type", "code", "created_at"],
+  summaries: ["id", "conference", "status", "created_at", "end_time", "version"],
 };
+const BESIDE = new Set(["tracks", "events", "summaries"]); // whose paths clients have for something else, or not at all
 
 export class RecordsView {
   title = "Records";
@@ -76,7 +80,7 @@ export class RecordsView {
     const mine = ++this.#asked;
     const isWhole = kind === "organizations" || kind === "apps";
     const query = new URLSearchParams({ appId: app, limit: PAGE, offset: this.#at, order: "-created_at" });
-    const found = isWhole ? await this.#ask(kind) : app === "" ? { results: [], count: 0 } : await this.#ask(`${kind}?${query}`);
+    const found = isWhole ? await this.#ask(kind) : app === "" ? { results: [], count: 0 } : await this.#ask(`${BESIDE.has(kind) ? "records/" : ""}${kind}?${query}`);
     if (found === null || mine !== this.#asked) return;
     const [rows, all] = isWhole ? [found.data, found.data.length] : [found.results, found.count];
     this.#loading.hidden = true;
