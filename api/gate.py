@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from api.limits import HEADER_BYTES, TARGET_BYTES
+from api.limits import HEADER_BYTES, PATH_BYTES, QUERY_BYTES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -87,7 +87,7 @@ def _refusal(scope: Scope) -> int | None:
     if scope["http_version"].startswith("2"):
         return 505  # h2c, which hypercorn would take up unasked; nobody needs it, and it is a second set of faults
     target = scope["raw_path"]
-    if len(target) + len(scope["query_string"]) > TARGET_BYTES:
+    if len(target) > PATH_BYTES or len(scope["query_string"]) > QUERY_BYTES:
         return 414
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
         return 431

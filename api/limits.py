@@ -16,8 +16,11 @@ import attrs
 HEADER_BYTES: Final = 16 * 1024
 """All header fields of a request, names and values; more is answered 431."""
 
-TARGET_BYTES: Final = 2048
-"""Path and query of a request; more is answered 414."""
+PATH_BYTES: Final = 2048
+"""Path of a request; more is answered 414."""
+
+QUERY_BYTES: Final = 16 * 1024
+"""Query of a request, which may name some hundred records by their UUIDs; more is answered 414."""
 
 BODY_BYTES: Final = 256 * 1024
 """Body of a REST request; more is answered 413."""

@@ -52,7 +52,7 @@ from api.gate import Gate, Proxies
 from api.keyring import Keyring, make_private
 from api.leftovers import Leftovers
 from api.licences import LicenceKeys, StoredLicenceRooms, StoredLicences, make_configured, make_demo
-from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES
+from api.limits import HEAD_TIMEOUT_S, HEADER_BYTES, PATH_BYTES, QUERY_BYTES
 from api.passwords import PasswordChecks
 from api.places import LocationDataError, Places
 from api.revocations import Revocations
@@ -329,7 +329,7 @@ async def _serve_http(
     settings.alpn_protocols = ["http/1.1"]
     settings.errorlog = logging.getLogger("hypercorn.error")
     settings.include_server_header = False
-    settings.h11_max_incomplete_size = HEADER_BYTES
+    settings.h11_max_incomplete_size = PATH_BYTES + QUERY_BYTES + HEADER_BYTES
     settings.keep_alive_timeout = HEAD_TIMEOUT_S
     # No read_timeout: it would end quiet WebSockets. Pings find the dead ones, and those are not hypercorn's.
     settings.graceful_timeout = GRACE_S

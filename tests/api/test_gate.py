@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.gate import Gate, Proxies
-from api.limits import HEADER_BYTES, TARGET_BYTES
+from api.limits import HEADER_BYTES, PATH_BYTES, QUERY_BYTES
 
 PROXIES = Proxies(["127.0.0.0/8", "::1/128", "10.0.0.0/8"])
 
@@ -61,9 +61,10 @@ async def test_two_hosts_are_400() -> None:
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_lengths(kind: str) -> None:
-    assert isinstance(await passed(scope(target="/" + "a" * (TARGET_BYTES - 1), kind=kind)), dict)
-    assert await passed(scope(target="/" + "a" * TARGET_BYTES, kind=kind)) == 414
-    assert await passed(scope(target="/?" + "a" * TARGET_BYTES, kind=kind)) == 414
+    most = "/" + "a" * (PATH_BYTES - 1), "a" * QUERY_BYTES
+    assert isinstance(await passed(scope(target="?".join(most), kind=kind)), dict)
+    assert await passed(scope(target=most[0] + "a", kind=kind)) == 414
+    assert await passed(scope(target=f"/?{most[1]}a", kind=kind)) == 414
     assert isinstance(await passed(scope(("x", "a" * (HEADER_BYTES - 1)), kind=kind)), dict)
     assert await passed(scope(("x", "a" * HEADER_BYTES), kind=kind)) == 431
 

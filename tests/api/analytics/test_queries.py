@@ -11,6 +11,7 @@ import trio
 from api.store import tables
 from tests.api.analytics.calls import Client, app, client
 from tests.api.analytics.conftest import Api
+from tests.api.conftest import Server
 
 NOBODY = "6a1f0c52-8f3e-4b55-9d0e-2f1b7c4d9e10"
 PAIR = {"id": "CP", "state": "in-progress"}
@@ -103,6 +104,12 @@ class TestConferences:
         names = {"app": call.app["id"], "nobody": NOBODY, "standup": call.conferences[0]["id"], **call.people}
         listed = await api.data("GET", "/conferences?" + query.format(**names))
         assert [each["conference_id"] for each in listed] == found
+
+    async def test_some_hundred_of_them(self, server: Server) -> None:
+        ids = ",".join(str(uuid.uuid4()) for _ in range(400))
+        async with server.client() as client:
+            answer = await client.get(f"/analytics/v1/conferences?conference_ids={ids}")
+        assert (answer.status_code, answer.json()) == (200, {"data": []})
 
     @pytest.mark.parametrize(
         ("query", "fault"),

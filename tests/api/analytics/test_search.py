@@ -8,6 +8,7 @@ import pytest
 from api.analytics.trigrams import likeness, trigrams
 from tests.api.analytics.calls import Client, app
 from tests.api.analytics.conftest import Api
+from tests.api.conftest import Server
 
 
 def test_trigrams_of_words() -> None:
@@ -102,6 +103,13 @@ async def test_the_newest_are_looked_at(api: Api, shop: Any, monkeypatch: pytest
     monkeypatch.setattr("api.analytics.search.SEARCHED_RECORDS", 1)
     assert await ids(api, "standup") == []
     assert await ids(api, "ann") == ["ann"]
+
+
+async def test_ten_thousand_letters_come_as_far_as_here(server: Server) -> None:
+    async with server.client() as client:
+        answer = await client.get(f"/analytics/v1/search?query={'x' * 10_000}", headers={"Origin": "https://a.example"})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "invalid_parameters")
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
 
 
 @pytest.mark.parametrize("query", ["", "x" * 65, "x" * 10_000])
